@@ -1,0 +1,1 @@
+//! What a bundle is: layout, release statement, part table, ModelPack manifests, custody.

@@ -1,0 +1,1 @@
+//! Llama.cpp as an engine: sequences, batches, samplers, embeddings.

@@ -1,0 +1,189 @@
+//! What a leaf says. One record is one JSON object of at most [`RECORD_BYTES_MAX`] bytes.
+//!
+//! Records are append-only in meaning as well: a field is added, never removed or given another meaning, and a reader
+//! keeps what it does not know. No prompt, answer, key or retrieved text is ever a field: content stands as a
+//! [`Commitment`].
+
+use hermetic_digest::Digest;
+use hermetic_ids::{
+    KeyId, Label, ModelName, ProjectName, ReleaseVersion, RequestId, SubjectName, TeamName, TraceId, WorkflowName,
+};
+use serde::{Deserialize, Serialize};
+
+/// Largest leaf in bytes: entry bundles prefix each entry with a 16-bit length (C2SP tlog-tiles, "Log entries").
+pub const RECORD_BYTES_MAX: usize = 65_535;
+
+/// One leaf of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Schema version; 1.
+    pub v: u8,
+    /// When it happened by this machine's wall clock, milliseconds since 1970, UTC.
+    pub at_unix_ms: u64,
+    pub event: Event,
+}
+
+/// HMAC-SHA256 of some content under a per-record salt: proves later that *this* was the content, tells nothing now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Commitment(pub Digest);
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum Event {
+    #[serde(rename = "request.admitted")]
+    RequestAdmitted(RequestAdmitted),
+    #[serde(rename = "request.settled")]
+    RequestSettled(RequestSettled),
+    /// An authenticated request that policy or a limit turned away.
+    #[serde(rename = "request.refused")]
+    RequestRefused(RequestRefused),
+    #[serde(rename = "bundle.imported")]
+    BundleImported(BundleImported),
+    #[serde(rename = "release.moved")]
+    ReleaseMoved(ReleaseMoved),
+    #[serde(rename = "api-key.created")]
+    ApiKeyCreated { key: KeyId, owner: Owner, expires_unix_ms: Option<u64>, by: String },
+    #[serde(rename = "api-key.revoked")]
+    ApiKeyRevoked { key: KeyId, by: String },
+    #[serde(rename = "trust-root.pinned")]
+    TrustRootPinned { root_version: u64, root_digest: Digest, key_ids: Vec<String>, by: String },
+    #[serde(rename = "service.started")]
+    ServiceStarted { version: String, tier: String, config_digest: Digest, policy_digest: Digest },
+    #[serde(rename = "service.stopped")]
+    ServiceStopped { reason: String },
+    #[serde(rename = "worker.started")]
+    WorkerStarted { model: ModelName, model_digest: Digest, engine: String },
+    #[serde(rename = "worker.failed")]
+    WorkerFailed { model: ModelName, model_digest: Digest, detail: String, restarts: u32 },
+    #[serde(rename = "store.scrubbed")]
+    StoreScrubbed { blobs: u64, bytes: u64, damaged: Vec<Digest>, by: String },
+}
+
+/// On whose behalf a request is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub subject: SubjectName,
+    pub project: ProjectName,
+    pub team: TeamName,
+    pub workflow: WorkflowName,
+}
+
+/// Written before the answer's first byte may leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestAdmitted {
+    pub request: RequestId,
+    pub trace: TraceId,
+    pub key: KeyId,
+    pub owner: Owner,
+    /// API surface: `chat.completions`, `completions`, `embeddings`.
+    pub surface: String,
+    pub model: ModelName,
+    /// Digest of the served weights' manifest; absent for engines outside the registry.
+    pub model_digest: Option<Digest>,
+    pub policy_digest: Digest,
+    /// Ids of the policies that decided.
+    pub policies: Vec<String>,
+    pub stream: bool,
+    pub prompt: Commitment,
+    pub prompt_bytes: u64,
+}
+
+/// Written, and durable, before the answer's last byte may leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestSettled {
+    pub request: RequestId,
+    /// Leaf index of the matching `request.admitted`.
+    pub admitted: u64,
+    pub outcome: Outcome,
+    /// HTTP status the client was given.
+    pub status: u16,
+    pub usage: Usage,
+    pub verdicts: Vec<Verdict>,
+    pub answer: Commitment,
+    pub answer_bytes: u64,
+    pub finish_reason: Option<String>,
+    pub first_byte_ms: Option<u64>,
+    pub total_ms: u64,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Completed,
+    ClientLeft,
+    EngineFailed,
+    Rejected,
+}
+
+/// Tokens, as the engine counted them. `None` when it did not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub input_tokens: Option<u64>,
+    pub output_tokens: Option<u64>,
+}
+
+/// What a guardrail said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub guardrail: String,
+    pub action: String,
+}
+
+/// Why an authenticated request was turned away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRefused {
+    pub request: RequestId,
+    pub trace: TraceId,
+    pub key: KeyId,
+    pub owner: Owner,
+    pub surface: String,
+    pub model: String,
+    /// Error code the client was given.
+    pub code: String,
+    pub status: u16,
+    pub policy_digest: Digest,
+    pub policies: Vec<String>,
+}
+
+/// A bundle whose bytes are all in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleImported {
+    pub release: ReleaseVersion,
+    pub release_digest: Digest,
+    pub counter: u64,
+    pub root_version: u64,
+    /// Key ids whose signatures made the threshold over the release statement.
+    pub signers: Vec<String>,
+    /// The engineer who answers for the import.
+    pub importer: String,
+    pub artifacts: Vec<ImportedArtifact>,
+    pub blobs: u64,
+    pub bytes: u64,
+    pub floor_unix_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedArtifact {
+    pub name: ModelName,
+    pub digest: Digest,
+    pub source: String,
+    pub published_hash: Option<String>,
+    pub licence: String,
+}
+
+/// A release took, or lost, a label.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseMoved {
+    pub release: ReleaseVersion,
+    pub release_digest: Digest,
+    pub from: Option<Label>,
+    pub to: Label,
+    /// `stage`, `promote` or `rollback`.
+    pub action: String,
+    /// The release that held the label before.
+    pub displaced: Option<ReleaseVersion>,
+    pub by: String,
+}

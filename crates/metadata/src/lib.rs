@@ -1,0 +1,1 @@
+//! Rows in SQLite behind the seam PostgreSQL will use.

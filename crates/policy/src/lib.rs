@@ -1,0 +1,1 @@
+//! Subjects, Cedar authorization; mints Permit.

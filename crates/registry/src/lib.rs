@@ -1,0 +1,1 @@
+//! Versions, labels, custody: stage, promote, roll back.

@@ -1,0 +1,1 @@
+//! Blobs by digest in an OCI image layout.

@@ -1,0 +1,1 @@
+//! Metric names and labels, log set-up.

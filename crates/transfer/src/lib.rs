@@ -1,0 +1,1 @@
+//! Export and import runs: collect, assemble, sign; verify, copy, seal.

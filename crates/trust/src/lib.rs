@@ -1,0 +1,1 @@
+//! TUF roles and thresholds, DSSE statements, the monotonic floor; mints VerifiedRelease.

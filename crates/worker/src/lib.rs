@@ -1,0 +1,1 @@
+//! Engines in subprocesses, and the face they show the gateway.
