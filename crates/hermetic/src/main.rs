@@ -1,1 +1,14 @@
-fn main() {}
+//! Hermetic: an air-gapped LLM platform in one binary.
+//!
+//! What it is for: the command line, reading the one configuration, wiring the services together, signals and
+//! shutdown. What it must not know: how any of it works. Only this crate reads the environment, picks exit codes and
+//! installs global state.
+
+use std::process::ExitCode;
+
+mod cli;
+mod output;
+
+fn main() -> ExitCode {
+    cli::main()
+}
