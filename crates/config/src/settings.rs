@@ -1,0 +1,191 @@
+//! The configuration as the rest of the program sees it: parsed types, defaults filled in, paths made whole.
+
+use crate::boundary::EnclaveBoundary;
+use crate::formats;
+use crate::mistake::{Mistake, WRONG_VALUE};
+use crate::rules;
+use crate::schema::{self, Shape, View};
+use crate::tree::{Node, Value};
+use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier};
+use hermetic_ids::{Label, ModelName};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use url::Url;
+
+/// A checked configuration. Only [`crate::parse`] makes one.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    pub tier: Tier,
+    pub state_dir: PathBuf,
+    pub network: Network,
+    pub gateway: Gateway,
+    pub policy: Policy,
+    /// Empty: serve every model of the release in production under its own name.
+    pub models: Vec<Model>,
+    pub ledger: LedgerSettings,
+    pub import: Import,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone)]
+pub struct Network {
+    pub enclave: EnclaveBoundary,
+}
+
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    pub listen: SocketAddr,
+    pub drain_grace: Duration,
+    pub keep_alive: Duration,
+    pub limits: GatewayLimits,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayLimits {
+    pub request_body_bytes: u64,
+    pub header_bytes: u64,
+    pub connections: u32,
+    pub header_timeout: Duration,
+    pub idle_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Without a folder, nothing is permitted.
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The name applications ask for.
+    pub name: ModelName,
+    pub source: ModelSource,
+}
+
+/// Where a model's answers come from.
+#[derive(Debug, Clone)]
+pub enum ModelSource {
+    /// A version in the registry, run by the embedded engine.
+    Artifact { artifact: ModelName, label: Label, engine: EngineSettings },
+    /// An OpenAI-compatible server. In sealed tiers its host lies inside the enclave.
+    Endpoint { base_url: Url, upstream_model: ModelName, kind: Kind },
+}
+
+/// How the embedded engine runs a model. `None`: the engine's own default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EngineSettings {
+    pub threads: Option<u32>,
+    pub context_tokens: Option<u32>,
+    pub parallel: Option<u32>,
+    pub queue: Option<u32>,
+}
+
+#[derive(Debug, Clone)]
+pub struct LedgerSettings {
+    pub origin: String,
+    pub checkpoint_interval: Duration,
+    pub queue_records: u32,
+    pub capture: Capture,
+}
+
+#[derive(Debug, Clone)]
+pub struct Import {
+    pub engineer: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+/// Converts a tree in which `walk` and `rules` found nothing wrong. What fails here all the same is reported, not
+/// assumed away.
+pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
+    let fail = |message: String| Mistake { at: root.at, key: String::new(), code: WRONG_VALUE, message };
+    let value = to_json(root, Some(schema::root()));
+    let file: wire::File = serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
+    let models = file.models.into_iter().map(model).collect::<Result<Vec<_>, _>>().map_err(fail)?;
+    Ok(Config {
+        tier: file.tier,
+        state_dir: base.join(file.state_dir),
+        network: Network { enclave: rules::boundary(root) },
+        gateway: gateway(&file.gateway).map_err(fail)?,
+        policy: Policy { dir: file.policy.dir.map(|dir| base.join(dir)) },
+        models,
+        ledger: LedgerSettings {
+            origin: file.ledger.origin,
+            checkpoint_interval: file.ledger.checkpoint_interval.get(),
+            queue_records: file.ledger.queue_records,
+            capture: file.ledger.capture,
+        },
+        import: Import { engineer: file.import.engineer },
+        log: Log { level: file.log.level, format: file.log.format },
+    })
+}
+
+fn gateway(wire: &wire::Gateway) -> Result<Gateway, String> {
+    Ok(Gateway {
+        listen: formats::listen_address(&wire.listen)?,
+        drain_grace: wire.drain_grace.get(),
+        keep_alive: wire.keep_alive.get(),
+        limits: GatewayLimits {
+            request_body_bytes: wire.limits.request_body_bytes.get(),
+            header_bytes: wire.limits.header_bytes.get(),
+            connections: wire.limits.connections,
+            header_timeout: wire.limits.header_timeout.get(),
+            idle_timeout: wire.limits.idle_timeout.get(),
+        },
+    })
+}
+
+fn model(wire: wire::Model) -> Result<Model, String> {
+    let name_of = |text: String| text.parse::<ModelName>().map_err(|error| error.to_string());
+    let name = name_of(wire.name)?;
+    let source = match wire.endpoint {
+        Some(endpoint) => ModelSource::Endpoint {
+            base_url: formats::endpoint(&endpoint)?,
+            upstream_model: wire.upstream_model.map_or(Ok(name.clone()), name_of)?,
+            kind: wire.kind.unwrap_or_default(),
+        },
+        None => {
+            let engine = wire.engine.unwrap_or_default();
+            ModelSource::Artifact {
+                artifact: wire.artifact.map_or(Ok(name.clone()), name_of)?,
+                label: wire.label.as_deref().unwrap_or("production").parse().map_err(|e| format!("{e}"))?,
+                engine: EngineSettings {
+                    threads: engine.threads,
+                    context_tokens: engine.context_tokens,
+                    parallel: engine.parallel,
+                    queue: engine.queue,
+                },
+            }
+        }
+    };
+    Ok(Model { name, source })
+}
+
+/// The tree as JSON, each scalar read as its schema asks; groups and lists that hold nothing are left out.
+fn to_json(node: &Node, schema: Option<View<'_>>) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match &node.value {
+        Value::Map(entries) => entries
+            .iter()
+            .map(|entry| {
+                (&entry.key, to_json(&entry.node, schema.and_then(|schema| schema.property(&entry.key))))
+            })
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), value))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Value::List(items) => items.iter().map(|item| to_json(item, schema.and_then(View::items))).collect(),
+        Value::Scalar(scalar) if scalar.is_null() => Json::Null,
+        Value::Scalar(scalar) => match schema.map(View::shape) {
+            Some(Shape::Integer { .. }) => scalar.as_integer().map_or(Json::Null, Json::from),
+            Some(Shape::Boolean) => scalar.as_bool().map_or(Json::Null, Json::from),
+            _ => Json::from(scalar.text.as_str()),
+        },
+    }
+}

@@ -1,0 +1,267 @@
+//! What a reader of configuration files may rely on.
+
+use super::*;
+use proptest::prelude::*;
+
+const GOOD: &str = "\
+tier: air-gapped
+state_dir: state
+network:
+  enclave: [10.20.0.0/16, corp.example]
+gateway:
+  listen: 127.0.0.1:8081
+  drain_grace: 5 s
+models:
+  - name: smollm2-135m-instruct
+    engine: { threads: 2, context_tokens: 2048 }
+  - name: big
+    endpoint: http://vllm.corp.example:8000/v1
+    upstream_model: org/big
+ledger:
+  origin: llm.corp.example/ledger
+";
+
+fn mistakes(text: &str) -> Vec<String> {
+    let error = parse(text, Path::new("etc/hermetic.yaml")).expect_err("a file with mistakes");
+    error.mistakes().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_good_file_becomes_typed_settings_with_defaults_filled_in() {
+    let config = parse(GOOD, Path::new("etc/hermetic.yaml")).unwrap();
+    assert_eq!(config.state_dir, Path::new("etc/state"));
+    assert_eq!(config.gateway.drain_grace.as_secs(), 5);
+    assert_eq!(config.gateway.limits.request_body_bytes, 8 << 20);
+    let [ours, theirs] = config.models.as_slice() else { panic!("two models") };
+    assert!(matches!(&ours.source, ModelSource::Artifact { label, .. } if label.as_str() == "production"));
+    assert!(
+        matches!(&theirs.source, ModelSource::Endpoint { upstream_model, .. } if upstream_model.as_str() == "org/big")
+    );
+}
+
+#[test]
+fn the_smallest_file_names_the_ledger_and_is_air_gapped() {
+    let config = parse("ledger: {origin: a.example/l}", Path::new("h.yaml")).unwrap();
+    assert_eq!(config.tier, Tier::AirGapped);
+    assert!(config.models.is_empty() && config.policy.dir.is_none());
+}
+
+#[test]
+fn every_mistake_of_a_file_is_reported_at_once_with_its_place() {
+    let text = "\
+teir: air-gapped
+gateway:
+  listen: everywhere
+  limits:
+    connections: many
+    request_body_bytes: 16
+models:
+  - nmae: x
+  - name: y
+    kind: chat
+ledger:
+  capture: everything
+";
+    let found = mistakes(text);
+    let expected = [
+        "1:1 [E0103] teir: expected a known key, found `teir`; did you mean `tier`?",
+        "3:11 [E0104] gateway.listen:",
+        "5:18 [E0104] gateway.limits.connections: expected a whole number from 1 to 1000000, found `many`",
+        "6:25 [E0104] gateway.limits.request_body_bytes:",
+        "8:5 [E0103] models[0].nmae: expected a known key, found `nmae`; did you mean `name`?",
+        "8:5 [E0105] models[0].name: expected this key, found nothing",
+        "10:5 [E0109] models[1].kind:",
+        "12:3 [E0105] ledger.origin: expected this key, found nothing",
+        "12:12 [E0104] ledger.capture: expected one of `none`, `encrypted`, found `everything`",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found} should start with {expected}");
+    }
+}
+
+#[test]
+fn a_sealed_tier_refuses_an_endpoint_outside_with_the_line_that_named_it() {
+    for outside in [
+        "https://api.openai.com/v1",
+        "http://8.8.8.8/v1",
+        "http://[::ffff:8.8.8.8]/v1",
+        "http://0x08080808/v1",
+        "http://corp.example.evil.com/v1",
+        "http://evilcorp.example/v1",
+        "http://0.0.0.0/v1",
+        "http://169.254.169.254/latest",
+    ] {
+        let text = GOOD.replace("http://vllm.corp.example:8000/v1", &format!("\"{outside}\""));
+        let found = mistakes(&text);
+        assert!(
+            found[0].starts_with("12:15 [E0106] models[1].endpoint: expected a host inside"),
+            "{outside}: {found:?}"
+        );
+        let connected = text.replace("air-gapped", "connected");
+        assert!(parse(&connected, Path::new("h.yaml")).is_ok(), "{outside}");
+    }
+}
+
+#[test]
+fn a_mistyped_tier_does_not_open_the_door() {
+    let text = GOOD.replace("air-gapped", "conected").replace("vllm.corp.example", "evil.com");
+    let found = mistakes(&text);
+    assert!(found.iter().any(|mistake| mistake.contains("did you mean `connected`?")), "{found:?}");
+    assert!(found.iter().any(|mistake| mistake.contains("[E0106]")), "{found:?}");
+}
+
+#[test]
+fn a_boundary_that_holds_the_world_is_refused_in_a_sealed_tier() {
+    for wide in ["0.0.0.0/0", "\"::/0\"", "8.0.0.0/5"] {
+        let found = mistakes(&GOOD.replace("10.20.0.0/16", wide));
+        assert!(found[0].contains("[E0107] network.enclave[0]"), "{wide}: {found:?}");
+    }
+}
+
+#[test]
+fn anchors_tags_duplicates_and_second_documents_are_refused() {
+    for (text, needle) in [
+        ("ledger: &l {origin: a/b}", "anchor"),
+        ("ledger: {origin: a/b}\nlog: *l", "YAML"),
+        ("log: &l {}\nimport: *l\nledger: {origin: a/b}", "alias"),
+        ("ledger: {origin: !!str a/b}", "tag"),
+        ("ledger: {origin: a/b}\nledger: {origin: c/d}", "found `ledger` again (first on line 1)"),
+        ("ledger: {origin: a/b}\n---\nlog: {}", "second one"),
+        ("ledger: {origin: \"a/b}", "expected YAML"),
+        ("[a, b]", "expected a group of keys, found a list"),
+    ] {
+        let found = mistakes(text);
+        assert!(found.iter().any(|mistake| mistake.contains(needle)), "{text:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_billion_laughs_costs_nothing() {
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for i in 1..60 {
+        let before = format!("*a{}, ", i - 1).repeat(9);
+        text.push_str(&format!("a{i}: &a{i} [{}]\n", before.trim_end_matches(", ")));
+    }
+    assert!(!mistakes(&text).is_empty());
+    assert!(mistakes(&"[".repeat(10_000))[0].contains("levels of nesting"));
+}
+
+#[test]
+fn a_value_left_empty_is_a_mistake_and_a_group_left_empty_is_not() {
+    assert!(parse("ledger: {origin: a/b}\nnetwork:\nmodels:\n", Path::new("h.yaml")).is_ok());
+    let found = mistakes("ledger: {origin: a/b}\nstate_dir:\n");
+    assert!(found[0].starts_with("2:11 [E0104] state_dir: expected text, found nothing"), "{found:?}");
+}
+
+#[test]
+fn contradictions_between_the_keys_of_a_model_are_named() {
+    let found = mistakes(
+        "ledger: {origin: a/b}\nmodels:\n  - {name: a, endpoint: 'http://127.0.0.1/v1', artifact: b}\n  - {name: a}\n",
+    );
+    assert!(found[0].contains("models[0].artifact: expected no `artifact`"), "{found:?}");
+    assert!(found[1].contains("models[1].name: expected each model name once"), "{found:?}");
+}
+
+#[test]
+fn a_password_in_an_endpoint_is_not_repeated_in_the_error() {
+    let found =
+        mistakes("ledger: {origin: a/b}\nmodels: [{name: a, endpoint: 'http://u:hunter2@127.0.0.1/v1'}]\n");
+    assert!(found[0].contains("without user and password") && !found[0].contains("hunter2"), "{found:?}");
+}
+
+#[test]
+fn every_key_is_documented_and_optional_ones_say_what_happens_without_them() {
+    for reference in keys() {
+        assert!(!reference.description.is_empty(), "{} has no doc comment", reference.key);
+        let says_default = reference.required
+            || reference.default.is_some()
+            || !reference.below.is_empty()
+            || [
+                "Default",
+                "Without",
+                "when it is called",
+                "Contradicts",
+                "answers instead",
+                "when the command line",
+            ]
+            .iter()
+            .any(|word| reference.description.contains(word));
+        assert!(says_default, "{} does not say its default", reference.key);
+    }
+}
+
+#[test]
+fn defaults_and_examples_in_the_schema_pass_the_check_themselves() {
+    for reference in keys() {
+        for shown in reference.default.iter().chain(&reference.example) {
+            let text = yaml_with(&reference.key, shown);
+            let path = Path::new("h.yaml");
+            assert!(parse(&text, path).is_ok(), "{}: {text}\n{:?}", reference.key, parse(&text, path));
+        }
+    }
+}
+
+/// A file that is complete and has `key` set to `value`.
+fn yaml_with(key: &str, value: &str) -> String {
+    let value = if value.starts_with('[') { value.to_owned() } else { format!("\"{value}\"") };
+    let number = value.trim_matches('"').parse::<i64>().is_ok();
+    let value = if number { value.trim_matches('"').to_owned() } else { value };
+    if let Some(below) = key.strip_prefix("models.") {
+        let mut model = String::new();
+        if below.starts_with("engine.") {
+            model = format!("engine: {{{}: {value}}}", below.trim_start_matches("engine."));
+        } else if below != "name" {
+            model = format!("{below}: {value}");
+        }
+        let endpoint =
+            if matches!(below, "upstream_model" | "kind") { ", endpoint: 'http://127.0.0.1/v1'" } else { "" };
+        let tier = if below == "endpoint" { "connected" } else { "air-gapped" };
+        let comma = if model.is_empty() { "" } else { ", " };
+        return format!(
+            "tier: {tier}\nledger: {{origin: a/b}}\nmodels: [{{name: m{comma}{model}{endpoint}}}]\n"
+        );
+    }
+    let parts: Vec<&str> = key.split('.').collect();
+    let open: String = parts.iter().map(|part| format!("{{{part}: ")).collect();
+    let text = format!("{open}{value}{}", "}".repeat(parts.len()));
+    match key {
+        "ledger.origin" => text,
+        _ if key.starts_with("ledger.") => text.replacen("{ledger: {", "{ledger: {origin: a/b, ", 1),
+        _ => text.replacen('{', "{ledger: {origin: a/b}, ", 1),
+    }
+}
+
+#[test]
+fn explain_finds_a_key_and_suggests_one_for_a_mistyped_one() {
+    assert_eq!(explain("models[3].name").unwrap().key, "models.name");
+    let hint =
+        |key: &str| hermetic_diagnostics::Diagnose::hint(&explain(key).unwrap_err()).unwrap_or_default();
+    assert!(hint("gateway.lissten").contains("gateway.listen"));
+    assert!(hint("connections").contains("gateway.limits.connections"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic_and_every_mistake_has_a_place(text in "[ -~\n]{0,200}") {
+        if let Err(error) = parse(&text, Path::new("h.yaml")) {
+            prop_assert!(!error.mistakes().is_empty());
+            prop_assert!(error.mistakes().iter().all(|mistake| mistake.at.line >= 1 && mistake.at.column >= 1));
+        }
+    }
+
+    #[test]
+    fn a_cut_or_changed_file_never_makes_it_panic(at in 0usize..GOOD.len(), byte in 32u8..127) {
+        let mut changed = GOOD.as_bytes().to_vec();
+        changed[at] = byte;
+        let _ = parse(&String::from_utf8(changed).unwrap(), Path::new("h.yaml"));
+        let _ = parse(&GOOD[..at], Path::new("h.yaml"));
+    }
+
+    #[test]
+    fn a_sealed_configuration_never_names_an_address_outside(a: u8, b: u8, c: u8, d: u8) {
+        let text = GOOD.replace("vllm.corp.example", &format!("{a}.{b}.{c}.{d}"));
+        let inside = a == 127 || (a == 10 && b == 20);
+        prop_assert_eq!(parse(&text, Path::new("h.yaml")).is_ok(), inside);
+    }
+}

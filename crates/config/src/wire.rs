@@ -1,0 +1,303 @@
+//! The shape of the file. Doc comments here *are* the reference: `config explain`, the JSON Schema and
+//! `docs/configuration.md` print them. These types never leave the crate, apart from the plain enumerations.
+
+use crate::units::{ByteSize, HumanDuration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The configuration of one enclave.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    /// How far this installation is from the outside. The schema is the same in every tier; the tier is a set of
+    /// promises that are checked at start. In `air-gapped` and `diode`, every endpoint must lie inside
+    /// `network.enclave`.
+    #[serde(default)]
+    pub(crate) tier: Tier,
+    /// The folder that holds everything this enclave keeps: blobs, rows, ledger, trust, keys. A relative path is
+    /// relative to the folder of this file.
+    #[serde(default = "default_state_dir")]
+    #[schemars(extend("format" = "path"))]
+    pub(crate) state_dir: String,
+    /// What counts as inside.
+    #[serde(default)]
+    pub(crate) network: Network,
+    /// The front door for applications.
+    #[serde(default)]
+    pub(crate) gateway: Gateway,
+    /// Who may do what.
+    #[serde(default)]
+    pub(crate) policy: Policy,
+    /// The models that are served. When empty, every model of the release in production is served under its own
+    /// name.
+    #[serde(default)]
+    pub(crate) models: Vec<Model>,
+    /// The record of everything that happens.
+    pub(crate) ledger: Ledger,
+    /// Bringing bundles in.
+    #[serde(default)]
+    pub(crate) import: Import,
+    /// What the process says about itself, on stderr. Never prompts, answers or keys.
+    #[serde(default)]
+    pub(crate) log: Log,
+}
+
+fn default_state_dir() -> String {
+    "/var/lib/hermetic".to_owned()
+}
+
+/// How far an installation is from the outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// A network with a way out; endpoints may be anywhere.
+    Connected,
+    /// The customer's own cloud account; endpoints may be anywhere.
+    Byoc,
+    /// Data comes in through a one-way device; nothing goes out.
+    Diode,
+    /// Data comes in on media; nothing goes out.
+    #[default]
+    AirGapped,
+}
+
+impl Tier {
+    /// Whether this tier promises that nothing leaves.
+    pub fn is_sealed(self) -> bool {
+        matches!(self, Self::Diode | Self::AirGapped)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Byoc => "byoc",
+            Self::Diode => "diode",
+            Self::AirGapped => "air-gapped",
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Network {
+    /// Address blocks (`10.0.0.0/8`) and DNS suffixes (`corp.example`) that are inside the enclave. Loopback is always
+    /// inside. In `air-gapped` and `diode` a block wider than /8 (IPv4) or /7 (IPv6) is refused.
+    #[schemars(extend("examples" = [["10.20.0.0/16", "corp.example"]]))]
+    pub(crate) enclave: Vec<EnclaveEntry>,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("format" = "enclave-entry"))]
+pub(crate) struct EnclaveEntry(pub(crate) String);
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Gateway {
+    /// Address and port to listen on. `0.0.0.0:8080` listens on every interface.
+    #[schemars(extend("format" = "listen-address"))]
+    pub(crate) listen: String,
+    /// How long open requests may go on after the process was asked to stop.
+    pub(crate) drain_grace: HumanDuration,
+    /// How often a quiet event stream gets a comment, so that proxies in between do not cut it.
+    pub(crate) keep_alive: HumanDuration,
+    /// Every limit of the front door, each with the reason for its default.
+    pub(crate) limits: Limits,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            drain_grace: HumanDuration::from_millis(30_000),
+            keep_alive: HumanDuration::from_millis(15_000),
+            limits: Limits::default(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Largest request body. 8 MiB holds a long conversation; a larger one is refused before it is read.
+    pub(crate) request_body_bytes: ByteSize,
+    /// Largest request head: line and headers together. 32 KiB is what common proxies allow.
+    pub(crate) header_bytes: ByteSize,
+    /// Connections open at the same time. One more waits in the system's queue.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) connections: u32,
+    /// How long a client may take to send its request head. Ends connections that trickle.
+    pub(crate) header_timeout: HumanDuration,
+    /// How long a connection may be idle between requests.
+    pub(crate) idle_timeout: HumanDuration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_body_bytes: ByteSize::from_bytes(8 << 20),
+            header_bytes: ByteSize::from_bytes(32 << 10),
+            connections: 4096,
+            header_timeout: HumanDuration::from_millis(10_000),
+            idle_timeout: HumanDuration::from_millis(120_000),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Policy {
+    /// Folder of the Cedar policies (`*.cedar`) that decide about each request. Without one, nothing is permitted. A
+    /// relative path is relative to the folder of this file.
+    #[schemars(extend("format" = "path", "examples" = ["policy"]))]
+    pub(crate) dir: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Model {
+    /// The name applications ask for.
+    #[schemars(extend("format" = "model-name", "examples" = ["smollm2-135m-instruct"]))]
+    pub(crate) name: String,
+    /// The artifact in the registry that answers, when it is called differently from `name`. Contradicts `endpoint`.
+    #[serde(default)]
+    #[schemars(extend("format" = "model-name", "examples" = ["smollm2-135m-instruct"]))]
+    pub(crate) artifact: Option<String>,
+    /// Which version of the artifact: the one that carries this label. Default `production`.
+    #[serde(default)]
+    #[schemars(extend("format" = "label", "examples" = ["production"]))]
+    pub(crate) label: Option<String>,
+    /// How the embedded engine runs the artifact.
+    #[serde(default)]
+    pub(crate) engine: Option<Engine>,
+    /// Base URL of an OpenAI-compatible server inside the enclave that answers instead of the embedded engine.
+    #[serde(default)]
+    #[schemars(extend("format" = "endpoint", "examples" = ["http://vllm.corp.example:8000/v1"]))]
+    pub(crate) endpoint: Option<String>,
+    /// The name the server behind `endpoint` knows the model by, when it is called differently from `name`.
+    #[serde(default)]
+    #[schemars(extend("format" = "model-name", "examples" = ["meta-llama/Llama-3.1-8B-Instruct"]))]
+    pub(crate) upstream_model: Option<String>,
+    /// What the server behind `endpoint` does. Default `chat`. Artifacts say it themselves.
+    #[serde(default)]
+    pub(crate) kind: Option<Kind>,
+}
+
+/// What a model does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Answers conversations and completes text.
+    #[default]
+    Chat,
+    /// Turns text into vectors.
+    Embedding,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Engine {
+    /// Threads that compute. Default: one for each core.
+    #[schemars(range(min = 1, max = 1024), extend("examples" = [8]))]
+    pub(crate) threads: Option<u32>,
+    /// Tokens of context for one request, prompt and answer together. Default: what the model was trained for, at
+    /// most 4096.
+    #[schemars(range(min = 64, max = 1_048_576), extend("examples" = [4096]))]
+    pub(crate) context_tokens: Option<u32>,
+    /// Requests computed at the same time. Each has its own context in memory. Default 4.
+    #[schemars(range(min = 1, max = 256), extend("examples" = [4]))]
+    pub(crate) parallel: Option<u32>,
+    /// Requests that may wait for a place; one more is refused with 429. Default 64.
+    #[schemars(range(min = 0, max = 65_536), extend("examples" = [64]))]
+    pub(crate) queue: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ledger {
+    /// The name of this ledger, as signed checkpoints and proofs carry it: a host name of yours and a path. It cannot
+    /// be changed later.
+    #[schemars(extend("format" = "ledger-origin", "examples" = ["llm.corp.example/ledger"]))]
+    pub(crate) origin: String,
+    /// How often a checkpoint is signed while records arrive.
+    #[serde(default = "default_checkpoint_interval")]
+    pub(crate) checkpoint_interval: HumanDuration,
+    /// Records that may wait for the disk. When they are full, requests are refused rather than left unrecorded.
+    #[serde(default = "default_queue_records")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) queue_records: u32,
+    /// What is kept of prompts and answers beside their salted digests.
+    #[serde(default)]
+    pub(crate) capture: Capture,
+}
+
+fn default_checkpoint_interval() -> HumanDuration {
+    HumanDuration::from_millis(1000)
+}
+
+fn default_queue_records() -> u32 {
+    4096
+}
+
+/// What is kept of prompts and answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capture {
+    /// Nothing but salted digests.
+    #[default]
+    None,
+    /// The content, encrypted.
+    Encrypted,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Import {
+    /// Who answers for imports when the command line does not say. Recorded with every import.
+    #[schemars(extend("examples" = ["Ada Example <ada@corp.example>"]))]
+    pub(crate) engineer: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// The least grave line that is still written.
+    pub(crate) level: LogLevel,
+    /// Lines for people or for a collector.
+    pub(crate) format: LogFormat,
+}
+
+/// The least grave log line that is still written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
