@@ -4,9 +4,11 @@
 //! keeps what it does not know. No prompt, answer, key or retrieved text is ever a field: content stands as a
 //! [`Commitment`].
 
+use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_digest::Digest;
 use hermetic_ids::{
-    KeyId, Label, ModelName, ProjectName, ReleaseVersion, RequestId, SubjectName, TeamName, TraceId, WorkflowName,
+    KeyId, Label, ModelName, ProjectName, ReleaseVersion, RequestId, SubjectName, TeamName, TraceId,
+    WorkflowName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +25,72 @@ pub struct Record {
     pub event: Event,
 }
 
+/// Why something is not a record.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("expected a record of at most {RECORD_BYTES_MAX} bytes, found {found}")]
+    TooLarge { found: usize },
+    #[error("expected a record of a kind and version this release knows, found another")]
+    Unknown(#[source] serde_json::Error),
+}
+
+impl Diagnose for RecordError {
+    fn code(&self) -> Code {
+        match self {
+            Self::TooLarge { .. } => Code::new("E0606"),
+            Self::Unknown(_) => Code::new("E0612"),
+        }
+    }
+}
+
+impl Record {
+    pub fn new(at_unix_ms: u64, event: Event) -> Self {
+        Self { v: 1, at_unix_ms, event }
+    }
+
+    /// The leaf's bytes.
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        let bytes = serde_json::to_vec(self).map_err(RecordError::Unknown)?;
+        if bytes.len() > RECORD_BYTES_MAX {
+            return Err(RecordError::TooLarge { found: bytes.len() });
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a leaf. One written by a later release may be of an unknown kind; [`crate::RecordView`] shows it anyway.
+    pub fn decode(leaf: &[u8]) -> Result<Self, RecordError> {
+        if leaf.len() > RECORD_BYTES_MAX {
+            return Err(RecordError::TooLarge { found: leaf.len() });
+        }
+        serde_json::from_slice(leaf).map_err(RecordError::Unknown)
+    }
+
+    /// The request this record is about, if it is about one.
+    pub fn request(&self) -> Option<RequestId> {
+        match &self.event {
+            Event::RequestAdmitted(event) => Some(event.request),
+            Event::RequestSettled(event) => Some(event.request),
+            Event::RequestRefused(event) => Some(event.request),
+            _ => None,
+        }
+    }
+}
+
 /// HMAC-SHA256 of some content under a per-record salt: proves later that *this* was the content, tells nothing now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Commitment(pub Digest);
+
+impl Commitment {
+    /// Commits to `content`. Whoever holds `salt` and content can show later that they belong together.
+    pub fn of(salt: &[u8; 32], content: &[u8]) -> Self {
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, salt);
+        let tag = aws_lc_rs::hmac::sign(&key, content);
+        let mut bytes = [0u8; 32];
+        bytes.iter_mut().zip(tag.as_ref()).for_each(|(slot, byte)| *slot = *byte);
+        Self(Digest::from_bytes(bytes))
+    }
+}
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +121,11 @@ pub enum Event {
     WorkerStarted { model: ModelName, model_digest: Digest, engine: String },
     #[serde(rename = "worker.failed")]
     WorkerFailed { model: ModelName, model_digest: Digest, detail: String, restarts: u32 },
+    /// The disk had no room for the next records; everything was refused until it had.
+    #[serde(rename = "ledger.full")]
+    LedgerFull { size: u64 },
+    #[serde(rename = "ledger.resumed")]
+    LedgerResumed { size: u64 },
     #[serde(rename = "store.scrubbed")]
     StoreScrubbed { blobs: u64, bytes: u64, damaged: Vec<Digest>, by: String },
 }
