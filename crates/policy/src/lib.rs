@@ -1,1 +1,26 @@
-//! Subjects, Cedar authorization; mints Permit.
+//! Who may ask which model for what: Cedar policies over a typed schema.
+//!
+//! What it is for: [`Policies`] reads and strictly validates the policy files its caller hands in, and
+//! [`Policies::decide`] answers one [`Question`] with a [`Permit`] or a typed [`Refusal`]; [`Authorizer`] holds the
+//! policies in force, remembers decisions, and can be given new policies while it serves. What it must not know: HTTP,
+//! databases, files, time.
+//!
+//! Invariants:
+//! - what is not permitted is denied, and a `forbid` wins over every `permit` (Cedar's own rule);
+//! - a policy that cannot be evaluated denies: Cedar skips such a policy, and skipping a `forbid` would open a door;
+//! - a policy set that does not validate is never in force, not even in part;
+//! - a [`Permit`] is minted here alone and names the policies that decided and the digest of the set they came from.
+
+mod authorizer;
+mod decision;
+mod error;
+mod policies;
+mod question;
+mod source;
+
+pub use authorizer::{Authorizer, DECISIONS_MAX};
+pub use decision::{Permit, Refusal, RefusalReason};
+pub use error::{LoadError, Mistake};
+pub use policies::{POLICIES_MAX, Policies};
+pub use question::{Action, ModelFacts, Principal, Question};
+pub use source::{PolicyFile, folder_digest};
