@@ -76,7 +76,7 @@ impl fmt::Display for HumanDuration {
         let (unit, millis) = DURATION_UNITS
             .iter()
             .rev()
-            .find(|(_, ms)| self.0 % ms == 0 && self.0 >= *ms)
+            .find(|(_, ms)| self.0.is_multiple_of(*ms) && self.0 >= *ms)
             .unwrap_or(&("ms", 1));
         write!(f, "{}{unit}", self.0 / millis)
     }
@@ -115,8 +115,10 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let binary = SIZE_UNITS.iter().take(4).rev();
-        let (unit, bytes) =
-            binary.clone().find(|(_, bytes)| self.0 % bytes == 0 && self.0 >= *bytes).unwrap_or(&("B", 1));
+        let (unit, bytes) = binary
+            .clone()
+            .find(|(_, bytes)| self.0.is_multiple_of(*bytes) && self.0 >= *bytes)
+            .unwrap_or(&("B", 1));
         write!(f, "{} {unit}", self.0 / bytes)
     }
 }

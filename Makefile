@@ -1,0 +1,40 @@
+# Thin on purpose: each target is one line that can be typed by hand.
+.DEFAULT_GOAL := help
+.PHONY: help up demo test test-all bench lint docs clean-demo requirements build
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+up: requirements build ## Build, fetch the demo models, import, serve on http://127.0.0.1:8080/v1
+	@$(PYTHON) scripts/up.py
+
+demo: requirements build ## The whole story unattended, the enclave in a network of its own
+	@$(PYTHON) scripts/demo.py
+
+test: ## Run the tests
+	cargo test --release --locked --workspace
+
+test-all: test demo ## Run the tests and the demo
+
+bench: ## Measure; results in bench/results
+	cargo run --release --locked -p hermetic-bench -- all --out bench/results
+
+lint: ## Formatting, clippy without warnings, the repository's own rules
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace -- -D warnings
+	cargo xtask tidy
+
+docs: ## Regenerate the generated pages of the manual
+	cargo xtask docs
+
+clean-demo: ## Forget the demo's keys, bundle and enclave; keep the downloads
+	rm -rf .hermetic/connected .hermetic/media .hermetic/enclave .hermetic/demo
+
+requirements:
+	@sh scripts/requirements.sh
+
+build:
+	@$(PYTHON) scripts/build.py
