@@ -165,6 +165,31 @@ pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
     opened.sync_all().map_err(|source| FileError::new("sync", folder, source))
 }
 
+/// Puts `bytes` at `path`, whole for every reader, but durable only after [`sync_filesystem`] or a later sync of the
+/// file: for what can be made again from something durable.
+pub fn replace_unsynced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
+    let temporary = temporary_beside(path);
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode.bits())
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|source| FileError::new("write", path, source))
+        .and_then(|()| std::fs::rename(&temporary, path).map_err(|source| FileError::new("rename to", path, source)));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Makes everything written so far to the filesystem that holds `folder` durable, in one call.
+pub fn sync_filesystem(folder: &Path) -> Result<(), FileError> {
+    let opened = File::open(folder).map_err(|source| FileError::new("open", folder, source))?;
+    rustix::fs::syncfs(&opened).map_err(|errno| FileError::new("sync", folder, errno.into()))
+}
+
 /// Makes a folder and the missing ones above it, durably, with mode 0700 or 0755.
 pub fn create_folders(folder: &Path, mode: Mode) -> Result<(), FileError> {
     use std::os::unix::fs::DirBuilderExt;
@@ -280,6 +305,14 @@ impl FileLock {
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(errno) => Err(FileError::new("lock", path, errno.into())),
         }
+    }
+
+    /// Takes the lock, waiting until whoever holds it lets go. For holders that only ever hold it for a moment.
+    pub fn exclusive(path: &Path) -> Result<Self, FileError> {
+        let file = open_read_write(path, Mode::Private)?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+            .map_err(|errno| FileError::new("lock", path, errno.into()))?;
+        Ok(Self { _file: file })
     }
 }
 

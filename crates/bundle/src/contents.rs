@@ -37,7 +37,7 @@ pub struct ModelContents {
 #[derive(Debug, thiserror::Error)]
 pub enum ContentsError {
     #[error("cannot read the {what} of `{model}` ({digest})")]
-    Document { what: &'static str, model: ModelName, digest: Digest, source: DocumentError },
+    Document { what: &'static str, model: ModelName, digest: Digest, source: Box<DocumentError> },
     #[error("cannot fetch the {what} of `{model}` ({digest})")]
     Fetch {
         what: &'static str,
@@ -236,5 +236,5 @@ fn unreadable(
     at: &Descriptor,
 ) -> impl FnOnce(DocumentError) -> ContentsError {
     let (model, digest) = (model.clone(), at.digest);
-    move |source| ContentsError::Document { what, model, digest, source }
+    move |source| ContentsError::Document { what, model, digest, source: Box::new(source) }
 }
