@@ -1,1 +1,30 @@
-//! Wire types of each API surface, server-sent events, minimal edits of JSON bytes.
+//! What is said on the wire: surfaces, facts of a request, minimal edits of its bytes, events of a stream, errors.
+//!
+//! What it is for: reading just what the pipeline decides by, without taking a request or an answer apart and putting
+//! it together again: bytes that nothing changed are forwarded as they came. What it must not know: sockets, retries,
+//! policy.
+//!
+//! Invariants:
+//! - [`RequestFacts::read`] accepts exactly the JSON texts of RFC 8259 that are an object, nest at most
+//!   [`DEPTH_MAX`] deep and hold no key twice at the top: what two parsers could read differently is refused, because
+//!   the one behind us could then be asked for another model than the one that was authorised;
+//! - an edit changes the bytes it names and no other;
+//! - [`EventScanner`] yields the same events, byte for byte, however the stream was cut.
+
+mod answer;
+mod edit;
+mod error_body;
+mod facts;
+mod json;
+mod models;
+mod sse;
+mod surface;
+
+pub use answer::{AnswerFacts, EventFacts};
+pub use edit::{ask_for_usage, replace_model};
+pub use error_body::ErrorBody;
+pub use facts::{RequestFacts, RequestMistake};
+pub use json::{DEPTH_MAX, JsonMistake, TOP_LEVEL_KEYS_MAX};
+pub use models::{ModelList, ModelObject};
+pub use sse::{Event, EventScanner, EventTooLarge};
+pub use surface::Surface;

@@ -1,0 +1,245 @@
+//! The few facts of a request that the pipeline decides by.
+
+use crate::json::{self, JsonMistake, Member};
+use crate::surface::Surface;
+use hermetic_ids::{ModelName, NameError};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What a request asks for, read without changing a byte of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestFacts {
+    pub model: ModelName,
+    pub stream: bool,
+    /// The caller's cap on generated tokens, when given.
+    pub max_tokens: Option<u64>,
+    pub(crate) model_span: Range<usize>,
+    pub(crate) usage: UsageWish,
+    /// Just behind the `{` the text opens with.
+    pub(crate) first_member_at: usize,
+}
+
+/// Where, if anywhere, the request says whether the stream should end with a usage report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum UsageWish {
+    Asked,
+    NoOptions,
+    NullOptions(Range<usize>),
+    OptionsWithout { behind_brace: usize, empty: bool },
+    Declined(Range<usize>),
+}
+
+/// Why a body is not a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestMistake {
+    #[error("the body is not valid JSON: {0}")]
+    Json(JsonMistake),
+    #[error("expected every key once, found `{key}` twice")]
+    DuplicateKey { key: String },
+    #[error("expected the field `{field}`, found nothing")]
+    Missing { field: &'static str },
+    #[error("expected `{field}` to be {expected}, found {found}")]
+    Type { field: &'static str, expected: &'static str, found: &'static str },
+    #[error("{0}")]
+    ModelName(NameError),
+    #[error("this surface does not stream")]
+    NoStreaming,
+}
+
+impl RequestMistake {
+    /// The field at fault, as the OpenAI error body names it.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Json(_) => None,
+            Self::DuplicateKey { key } => Some(key),
+            Self::Missing { field } | Self::Type { field, .. } => Some(field),
+            Self::ModelName(_) => Some("model"),
+            Self::NoStreaming => Some("stream"),
+        }
+    }
+}
+
+impl RequestFacts {
+    /// Checks that `body` is one JSON object without surprises and reads its facts.
+    pub fn read(surface: Surface, body: &[u8]) -> Result<Self, RequestMistake> {
+        let members = json::members(body).map_err(RequestMistake::Json)?;
+        let object = Object::new(body, &members)?;
+        let stream = object.boolean("stream")?.unwrap_or(false);
+        if stream && !surface.streams() {
+            return Err(RequestMistake::NoStreaming);
+        }
+        if object.get(surface.input_field()).is_none() {
+            return Err(RequestMistake::Missing { field: surface.input_field() });
+        }
+        let model_span = object.get("model").ok_or(RequestMistake::Missing { field: "model" })?;
+        let max_tokens = match object.count("max_completion_tokens")? {
+            Some(count) => Some(count),
+            None => object.count("max_tokens")?,
+        };
+        Ok(Self {
+            model: model_name(object.raw(&model_span))?,
+            stream,
+            max_tokens,
+            model_span,
+            usage: object.usage_wish()?,
+            first_member_at: body.iter().position(|&b| b == b'{').map_or(0, |at| at + 1),
+        })
+    }
+}
+
+fn model_name(raw: &[u8]) -> Result<ModelName, RequestMistake> {
+    let wrong = || RequestMistake::Type { field: "model", expected: "a string", found: kind_of(raw) };
+    json::decode_string(raw).ok_or_else(wrong)?.parse().map_err(RequestMistake::ModelName)
+}
+
+/// An object whose keys are known to be distinct.
+struct Object<'a> {
+    bytes: &'a [u8],
+    members: Vec<(Cow<'a, str>, Range<usize>)>,
+}
+
+impl<'a> Object<'a> {
+    /// Keys are compared as a parser reads them: `"mod\u0065l"` is `model`.
+    fn new(bytes: &'a [u8], members: &[Member]) -> Result<Self, RequestMistake> {
+        let mut named: Vec<(Cow<'a, str>, Range<usize>)> = Vec::with_capacity(members.len());
+        for member in members {
+            let raw = bytes.get(member.key.clone()).unwrap_or_default();
+            // A key with half a surrogate pair names nothing we read and nothing an engine reads.
+            let key = json::decode_string(raw).unwrap_or_else(|| String::from_utf8_lossy(raw));
+            if named.iter().any(|(known, _)| *known == key) {
+                return Err(RequestMistake::DuplicateKey { key: key.chars().take(64).collect() });
+            }
+            named.push((key, member.value.clone()));
+        }
+        Ok(Self { bytes, members: named })
+    }
+
+    fn get(&self, key: &str) -> Option<Range<usize>> {
+        self.members.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+    }
+
+    fn raw(&self, span: &Range<usize>) -> &'a [u8] {
+        self.bytes.get(span.clone()).unwrap_or_default()
+    }
+
+    fn boolean(&self, field: &'static str) -> Result<Option<bool>, RequestMistake> {
+        let Some(span) = self.get(field) else { return Ok(None) };
+        match self.raw(&span) {
+            b"true" => Ok(Some(true)),
+            b"false" => Ok(Some(false)),
+            b"null" => Ok(None),
+            raw => Err(RequestMistake::Type { field, expected: "true or false", found: kind_of(raw) }),
+        }
+    }
+
+    fn count(&self, field: &'static str) -> Result<Option<u64>, RequestMistake> {
+        let Some(span) = self.get(field) else { return Ok(None) };
+        match self.raw(&span) {
+            b"null" => Ok(None),
+            raw => serde_json::from_slice(raw).map(Some).map_err(|_| RequestMistake::Type {
+                field,
+                expected: "a whole number of tokens",
+                found: kind_of(raw),
+            }),
+        }
+    }
+
+    fn usage_wish(&self) -> Result<UsageWish, RequestMistake> {
+        const FIELD: &str = "stream_options";
+        let Some(span) = self.get(FIELD) else { return Ok(UsageWish::NoOptions) };
+        let raw = self.raw(&span);
+        if raw == b"null" {
+            return Ok(UsageWish::NullOptions(span));
+        }
+        let wrong = |_| RequestMistake::Type { field: FIELD, expected: "an object", found: kind_of(raw) };
+        let members = json::members(raw).map_err(wrong)?;
+        let options = Object::new(raw, &members)?;
+        let Some(asked) = options.get("include_usage") else {
+            return Ok(UsageWish::OptionsWithout { behind_brace: span.start + 1, empty: members.is_empty() });
+        };
+        match options.raw(&asked) {
+            b"true" => Ok(UsageWish::Asked),
+            b"false" | b"null" => Ok(UsageWish::Declined(span.start + asked.start..span.start + asked.end)),
+            raw => Err(RequestMistake::Type {
+                field: "stream_options.include_usage",
+                expected: "true or false",
+                found: kind_of(raw),
+            }),
+        }
+    }
+}
+
+fn kind_of(raw: &[u8]) -> &'static str {
+    match raw.first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "a truth value",
+        Some(b'n') => "null",
+        Some(_) => "a number",
+        None => "nothing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chat(body: &str) -> Result<RequestFacts, RequestMistake> {
+        RequestFacts::read(Surface::ChatCompletions, body.as_bytes())
+    }
+
+    #[test]
+    fn reads_the_facts_whatever_the_spacing_order_and_escapes() {
+        let facts = chat(" {\"messages\":[{\"model\":\"decoy\"}],\n\"str\\u0065am\" : true , \"mod\\u0065l\":\"m\\u0061x\",\"max_tokens\":7} ").unwrap();
+        assert_eq!((facts.model.as_str(), facts.stream, facts.max_tokens), ("max", true, Some(7)));
+        let facts =
+            chat("{\"model\":\"m\",\"messages\":[],\"max_tokens\":7,\"max_completion_tokens\":9}").unwrap();
+        assert_eq!((facts.stream, facts.max_tokens), (false, Some(9)));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_also_in_disguise() {
+        for body in [
+            "{\"model\":\"cheap\",\"messages\":[],\"model\":\"dear\"}",
+            "{\"model\":\"cheap\",\"messages\":[],\"mod\\u0065l\":\"dear\"}",
+            "{\"model\":\"m\",\"messages\":[],\"stream\":true,\"stream_options\":{\"include_usage\":true,\"include_usage\":false}}",
+        ] {
+            assert!(matches!(chat(body), Err(RequestMistake::DuplicateKey { .. })), "{body}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_the_field_what_was_expected_and_what_was_found() {
+        for (body, message) in [
+            ("{\"messages\":[]}", "expected the field `model`, found nothing"),
+            ("{\"model\":\"m\"}", "expected the field `messages`, found nothing"),
+            ("{\"model\":7,\"messages\":[]}", "expected `model` to be a string, found a number"),
+            ("{\"model\":\"\\ud800\",\"messages\":[]}", "expected `model` to be a string, found a string"),
+            (
+                "{\"model\":\"m\",\"messages\":[],\"stream\":\"yes\"}",
+                "expected `stream` to be true or false, found a string",
+            ),
+            (
+                "{\"model\":\"m\",\"messages\":[],\"max_tokens\":-1}",
+                "expected `max_tokens` to be a whole number of tokens, found a number",
+            ),
+            (
+                "{\"model\":\"m\",\"messages\":[],\"stream_options\":3}",
+                "expected `stream_options` to be an object, found a number",
+            ),
+            (
+                "{\"model\":\"../m\",\"messages\":[]}",
+                "expected a model name to start with a letter or a digit, found '.'",
+            ),
+        ] {
+            assert_eq!(chat(body).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn embeddings_do_not_stream() {
+        let body = b"{\"model\":\"m\",\"input\":\"x\",\"stream\":true}";
+        assert_eq!(RequestFacts::read(Surface::Embeddings, body), Err(RequestMistake::NoStreaming));
+    }
+}
