@@ -82,30 +82,34 @@ impl Metadata {
         parts.into_iter().map(|part| row::unsigned(part, "incoming_parts.part")).collect()
     }
 
-    /// Notes that parts of `blob` are on this disk. The caller has synced their bytes first.
-    pub fn record_parts(
-        &self,
-        blob: &Digest,
-        part_table: &Digest,
-        parts: &[u64],
-    ) -> Result<(), MetadataError> {
-        let parts: Vec<i64> =
-            parts.iter().map(|&part| row::signed(part, "incoming_parts.part")).collect::<Result<_, _>>()?;
-        self.write("journal parts", |transaction| {
-            let insert = |part: &i64| -> rusqlite::Result<()> {
-                transaction
-                    .prepare_cached("INSERT OR IGNORE INTO incoming_parts VALUES (?1, ?2, ?3)")?
-                    .execute((blob.to_string(), part_table.to_string(), part))
-                    .map(|_| ())
-            };
-            parts
-                .iter()
-                .try_for_each(insert)
-                .map_err(|source| MetadataError::Query { action: "journal parts", source })
+    /// Notes that parts of blobs are on this disk, checked against `part_table`. The caller has synced them first.
+    pub fn record_parts(&self, part_table: &Digest, parts: &[(Digest, u64)]) -> Result<(), MetadataError> {
+        const ACTION: &str = "journal parts";
+        let table = part_table.to_string();
+        self.write(ACTION, |transaction| {
+            let wrap = |source| MetadataError::Query { action: ACTION, source };
+            let mut insert = transaction
+                .prepare_cached("INSERT OR IGNORE INTO incoming_parts VALUES (?1, ?2, ?3)")
+                .map_err(wrap)?;
+            for (blob, part) in parts {
+                let part = row::signed(*part, "incoming_parts.part")?;
+                insert.execute((blob.to_string(), &table, part)).map_err(wrap)?;
+            }
+            Ok(())
         })
     }
 
-    /// Forgets the parts of a blob: it was sealed, or its unfinished file is gone.
+    /// Forgets every part: no blob is on its way in any more.
+    pub fn forget_all_parts(&self) -> Result<(), MetadataError> {
+        self.write("forget parts", |transaction| {
+            transaction
+                .execute("DELETE FROM incoming_parts", [])
+                .map(|_| ())
+                .map_err(|source| MetadataError::Query { action: "forget parts", source })
+        })
+    }
+
+    /// Forgets the parts of a blob: its unfinished file is gone.
     pub fn forget_parts(&self, blob: &Digest) -> Result<(), MetadataError> {
         self.write("forget parts", |transaction| {
             transaction
@@ -125,8 +129,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let metadata = Metadata::open(&folder.path().join("m")).unwrap();
         let (blob, table, other) = (Digest::of(b"blob"), Digest::of(b"table"), Digest::of(b"other"));
-        metadata.record_parts(&blob, &table, &[0, 2]).unwrap();
-        metadata.record_parts(&blob, &table, &[2]).unwrap();
+        metadata.record_parts(&table, &[(blob, 0), (blob, 2)]).unwrap();
+        metadata.record_parts(&table, &[(blob, 2)]).unwrap();
         assert_eq!(metadata.parts_done(&blob, &table).unwrap().into_iter().collect::<Vec<_>>(), [0, 2]);
         assert!(metadata.parts_done(&blob, &other).unwrap().is_empty());
         metadata.forget_parts(&blob).unwrap();

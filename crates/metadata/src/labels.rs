@@ -20,7 +20,7 @@ pub struct HeldLabel {
     pub leaf: u64,
 }
 
-/// A label on its way to a release. The ledger leaf is written first.
+/// A label on its way to a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelMove {
     pub label: Label,
@@ -32,15 +32,19 @@ pub struct LabelMove {
     pub action: &'static str,
     pub by: String,
     pub at_unix_ms: u64,
-    pub leaf: u64,
 }
 
 impl Metadata {
-    /// Moves a label. `false`, with nothing changed, when another process moved it first or the release is unknown.
-    pub fn move_label(&self, wanted: &LabelMove) -> Result<bool, MetadataError> {
+    /// Moves a label and returns the leaf that records it. `record` writes that leaf: it runs when the move is known to
+    /// be possible, under the write lock, before anything changes; when it fails, nothing does. `None`, with nothing
+    /// recorded, when another process moved the label first or the release is unknown.
+    pub fn move_label<E: From<MetadataError>>(
+        &self,
+        wanted: &LabelMove,
+        record: impl FnOnce() -> Result<u64, E>,
+    ) -> Result<Option<u64>, E> {
         const ACTION: &str = "move a label";
         let at = row::signed(wanted.at_unix_ms, "label_tenures.since_unix_ms")?;
-        let leaf = row::signed(wanted.leaf, "label_tenures.leaf")?;
         self.write(ACTION, |transaction| {
             let wrap = |source| MetadataError::Query { action: ACTION, source };
             let holder: Option<String> = transaction
@@ -53,8 +57,10 @@ impl Metadata {
                 .map_err(wrap)?;
             let unchanged = holder.as_deref() == wanted.expects_holder.as_ref().map(ReleaseVersion::as_str);
             if !unchanged || !releases::exists(transaction, &wanted.release).map_err(wrap)? {
-                return Ok(false);
+                return Ok(None);
             }
+            let index = record()?;
+            let leaf = row::signed(index, "label_tenures.leaf")?;
             let end = "UPDATE label_tenures SET until_unix_ms = ?2, ended_by = ?3 \
                        WHERE label = ?1 AND until_unix_ms IS NULL";
             transaction.execute(end, (wanted.label.as_str(), at, wanted.action)).map_err(wrap)?;
@@ -75,7 +81,7 @@ impl Metadata {
                 )
                 .map_err(wrap)?;
             Self::bump_generation(transaction)?;
-            Ok(true)
+            Ok(Some(index))
         })
     }
 
@@ -137,7 +143,6 @@ mod tests {
             action: "promote",
             by: "mara".to_owned(),
             at_unix_ms: 5,
-            leaf: 1,
         }
     }
 
@@ -148,13 +153,28 @@ mod tests {
         for (version, counter) in [("1", 1), ("2", 2)] {
             metadata.register_release(&release(version, counter), &[], &[], 0).unwrap();
         }
-        assert!(metadata.move_label(&to_production("1", None)).unwrap());
-        assert!(!metadata.move_label(&to_production("2", None)).unwrap());
-        assert!(metadata.move_label(&to_production("2", Some("1"))).unwrap());
-        assert!(!metadata.move_label(&to_production("3", Some("2"))).unwrap());
+        let go = |version, holder| {
+            metadata.move_label::<MetadataError>(&to_production(version, holder), || Ok(1)).unwrap()
+        };
+        assert_eq!(go("1", None), Some(1));
+        assert_eq!(go("2", None), None);
+        assert_eq!(go("2", Some("1")), Some(1));
+        assert_eq!(go("3", Some("2")), None);
         let history = metadata.label_history(&"production".parse().unwrap()).unwrap();
         let line: Vec<_> = history.iter().map(|h| (h.release.as_str(), h.until_unix_ms.is_some())).collect();
         assert_eq!(line, [("2", false), ("1", true)]);
         assert_eq!(metadata.labels_held().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_move_that_cannot_be_recorded_does_not_happen() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = Metadata::open(&folder.path().join("m")).unwrap();
+        metadata.register_release(&release("1", 1), &[], &[], 0).unwrap();
+        let before = metadata.generation().unwrap();
+        let refuse = || Err(MetadataError::Corrupt { column: "ledger", found: String::new() });
+        assert!(metadata.move_label(&to_production("1", None), refuse).is_err());
+        assert!(metadata.labels_held().unwrap().is_empty());
+        assert_eq!(metadata.generation().unwrap(), before);
     }
 }

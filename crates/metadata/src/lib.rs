@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+mod api_keys;
 mod error;
 mod floor;
 mod imports;
@@ -24,6 +25,7 @@ mod migrations;
 mod releases;
 mod row;
 
+pub use api_keys::ApiKeyRow;
 pub use error::MetadataError;
 pub use imports::{ImportRow, ImportState};
 pub use labels::{HeldLabel, LabelMove};
@@ -93,11 +95,11 @@ impl Metadata {
     }
 
     /// Runs a transaction that takes the write lock at once, so that two writers queue instead of failing half-way.
-    pub(crate) fn write<T>(
+    pub(crate) fn write<T, E: From<MetadataError>>(
         &self,
         action: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, MetadataError>,
-    ) -> Result<T, MetadataError> {
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let wrap = |source| MetadataError::Query { action, source };
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction =
@@ -137,7 +139,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let metadata = Metadata::open(&folder.path().join("m")).unwrap();
         let before = metadata.generation().unwrap();
-        let result: Result<(), _> = metadata.write("try", |transaction| {
+        let result: Result<(), MetadataError> = metadata.write("try", |transaction| {
             Metadata::bump_generation(transaction)?;
             Err(MetadataError::Corrupt { column: "x", found: String::new() })
         });

@@ -4,7 +4,7 @@ use crate::MetadataError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the database's `user_version` counts how many have been applied.
-const STEPS: &[&str] = &[SUPPLY];
+const STEPS: &[&str] = &[SUPPLY, API_KEYS];
 
 const SUPPLY: &str = "
 CREATE TABLE generation (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
@@ -67,7 +67,7 @@ CREATE TABLE artifact_files (
     path TEXT NOT NULL,
     blob TEXT NOT NULL,
     bytes INTEGER NOT NULL,
-    media_type TEXT NOT NULL,
+    role TEXT NOT NULL,
     PRIMARY KEY (release, name, path),
     FOREIGN KEY (release, name) REFERENCES artifacts (release, name)
 ) STRICT;
@@ -84,6 +84,22 @@ CREATE TABLE label_tenures (
     leaf INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX label_holder ON label_tenures (label) WHERE until_unix_ms IS NULL;
+";
+
+const API_KEYS: &str = "
+CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY,
+    secret_hash TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    project TEXT NOT NULL,
+    team TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    created_unix_ms INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    expires_unix_ms INTEGER,
+    revoked_unix_ms INTEGER,
+    revoked_by TEXT
+) STRICT;
 ";
 
 /// Applies the steps this database has not seen, each in its own transaction.

@@ -37,7 +37,7 @@ pub struct ArtifactFile {
     pub path: String,
     pub blob: Digest,
     pub bytes: u64,
-    pub media_type: String,
+    pub role: String,
 }
 
 const COLUMNS: &str =
@@ -141,19 +141,19 @@ impl Metadata {
     ) -> Result<Vec<ArtifactFile>, MetadataError> {
         let raw: Vec<(String, String, i64, String)> = self.read("read an artifact's files", |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT path, blob, bytes, media_type FROM artifact_files WHERE release = ?1 AND name = ?2 ORDER BY path",
+                "SELECT path, blob, bytes, role FROM artifact_files WHERE release = ?1 AND name = ?2 ORDER BY path",
             )?;
             statement
                 .query_map([version.as_str(), name], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?
                 .collect()
         })?;
         raw.into_iter()
-            .map(|(path, blob, bytes, media_type)| {
+            .map(|(path, blob, bytes, role)| {
                 Ok(ArtifactFile {
                     path,
                     blob: row::parsed(&blob, "artifact_files.blob")?,
                     bytes: row::unsigned(bytes, "artifact_files.bytes")?,
-                    media_type,
+                    role,
                 })
             })
             .collect()
@@ -266,7 +266,7 @@ fn insert_artifact(
                     &file.path,
                     file.blob.to_string(),
                     row::signed(file.bytes, "artifact_files.bytes")?,
-                    &file.media_type,
+                    &file.role,
                 ),
             )
             .map_err(wrap)?;
@@ -316,7 +316,7 @@ pub(crate) mod tests {
                 path: "model.gguf".to_owned(),
                 blob: Digest::of(b"w"),
                 bytes: 5,
-                media_type: "x/y".to_owned(),
+                role: "weights".to_owned(),
             }],
         };
         let blobs = [(Digest::of(b"w"), 5)];
