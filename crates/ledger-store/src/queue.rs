@@ -1,0 +1,141 @@
+//! Where records wait for the thread that writes them. Bounded in records and bytes; the lock is held for a push or a
+//! swap and never across a system call.
+
+use crate::error::AppendError;
+use crate::pending::Outcome;
+use hermetic_ledger::TreeHash;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, oneshot};
+
+/// Most records and bytes in one batch: one write call, one sync. 4 MiB takes a fast disk a few milliseconds.
+pub(crate) const BATCH_RECORDS_MAX: usize = 4096;
+pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// A serialised record, hashed by its caller.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) record: Vec<u8>,
+    pub(crate) leaf: TreeHash,
+    pub(crate) done: oneshot::Sender<Outcome<u64>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Work {
+    Append(Job),
+    /// Sign for everything before this; answers with the signed size.
+    Checkpoint(oneshot::Sender<Outcome<u64>>),
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append(job) => job.record.len(),
+            Self::Checkpoint(_) => 0,
+        }
+    }
+
+    pub(crate) fn refuse(self, error: AppendError) {
+        // Nobody waiting for the answer is fine.
+        let _ = match self {
+            Self::Append(job) => job.done.send(Err(error)),
+            Self::Checkpoint(done) => done.send(Err(error)),
+        };
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Work>,
+    bytes: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    arrived: Condvar,
+    space: Notify,
+    records_max: usize,
+    bytes_max: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(records_max: usize, bytes_max: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            space: Notify::new(),
+            records_max,
+            bytes_max,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is consistent between any two statements that could panic: a poisoned lock is still right.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts work at the end, or hands it back with the reason why not.
+    pub(crate) fn push(&self, work: Work) -> Result<(), (Work, AppendError)> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err((work, AppendError::Closed));
+        }
+        // A record is always let in when nothing waits: no limit may make it impossible.
+        let full = state.waiting.len() >= self.records_max || state.bytes + work.bytes() > self.bytes_max;
+        if full && !state.waiting.is_empty() {
+            return Err((work, AppendError::QueueFull { records: self.records_max }));
+        }
+        state.bytes += work.bytes();
+        state.waiting.push_back(work);
+        let first = state.waiting.len() == 1;
+        drop(state);
+        if first {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Like [`Queue::push`], but waits for room.
+    pub(crate) async fn push_when_room(&self, mut work: Work) -> Result<(), (Work, AppendError)> {
+        loop {
+            // Registered before looking: room made between looking and waiting is not missed.
+            let mut room = std::pin::pin!(self.space.notified());
+            room.as_mut().enable();
+            match self.push(work) {
+                Err((back, AppendError::QueueFull { .. })) => work = back,
+                done => return done,
+            }
+            room.await;
+        }
+    }
+
+    /// Waits for work and takes a batch of it; empty when the queue is closed and nothing is left.
+    pub(crate) fn take(&self) -> Vec<Work> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() && !state.closed {
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (mut count, mut bytes) = (0, 0);
+        for work in state.waiting.iter().take(BATCH_RECORDS_MAX) {
+            bytes += work.bytes();
+            if count > 0 && bytes > BATCH_BYTES_MAX {
+                break;
+            }
+            count += 1;
+        }
+        let batch: Vec<Work> = state.waiting.drain(..count).collect();
+        state.bytes -= batch.iter().map(Work::bytes).sum::<usize>();
+        drop(state);
+        self.space.notify_waiters();
+        batch
+    }
+
+    /// Takes nothing new; what waits is still written.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+        self.space.notify_waiters();
+    }
+}

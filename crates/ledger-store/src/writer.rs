@@ -1,0 +1,194 @@
+//! The thread that makes records durable.
+//!
+//! ```text
+//! take what waits → (new segment) → frames → one write → one fdatasync → acknowledge → hand to the publisher
+//! ```
+//!
+//! There is no timer: while one batch is being synced the next one gathers. Whatever the disk takes per sync, that is
+//! how many records share it.
+
+use crate::edge::Entry;
+use crate::error::AppendError;
+use crate::frame::{self, FrameHead, HEADER_BYTES};
+use crate::layout::Layout;
+use crate::publisher::Message;
+use crate::queue::{Job, Queue, Work};
+use crate::segment::{Segment, SegmentHead};
+use crate::shared::Shared;
+use hermetic_bounded_io::FileError;
+use hermetic_clock::Clock;
+use hermetic_ledger::{Event, Frontier, Record, TreeHash};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) layout: Layout,
+    pub(crate) segment_bytes: u64,
+    pub(crate) segment: Segment,
+    pub(crate) frontier: Frontier,
+    pub(crate) next_batch: u64,
+    pub(crate) clock: Clock,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) publisher: SyncSender<Message>,
+    /// The disk is full, and the ledger says so in its own records.
+    pub(crate) full: bool,
+    pub(crate) buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// Writes until the queue is closed and empty.
+    pub(crate) fn run(mut self, queue: &Queue) {
+        loop {
+            let batch = queue.take();
+            if batch.is_empty() {
+                return;
+            }
+            self.serve(batch);
+        }
+    }
+
+    fn serve(&mut self, batch: Vec<Work>) {
+        let mut jobs = Vec::with_capacity(batch.len());
+        let mut checkpoints = Vec::new();
+        for work in batch {
+            match work {
+                Work::Append(job) => jobs.push(job),
+                Work::Checkpoint(done) => checkpoints.push(done),
+            }
+        }
+        if !jobs.is_empty() {
+            self.append(jobs);
+        }
+        for done in checkpoints {
+            // The publisher drops out only after this thread: a lost message answers "closed" by itself.
+            let _ = self.publisher.send(Message::Checkpoint(done));
+        }
+    }
+
+    fn append(&mut self, jobs: Vec<Job>) {
+        if let Err(error) = self.make_room(&jobs) {
+            jobs.into_iter().for_each(|job| Work::Append(job).refuse(error.clone()));
+            return;
+        }
+        let first = self.frontier.size();
+        self.lay_out(jobs.iter().map(|job| (job.record.as_slice(), &job.leaf)), jobs.len());
+        if let Err(error) = self.write_durably() {
+            jobs.into_iter().for_each(|job| Work::Append(job).refuse(error.clone()));
+            return;
+        }
+        let mut entries = Vec::with_capacity(jobs.len());
+        for (index, Job { record, leaf, done }) in (first..).zip(jobs) {
+            self.frontier.push(leaf);
+            entries.push(Entry { record, leaf });
+            let _ = done.send(Ok(index));
+        }
+        self.publish(entries);
+    }
+
+    /// Fills the buffer with one batch of frames.
+    fn lay_out<'a>(&mut self, records: impl Iterator<Item = (&'a [u8], &'a TreeHash)>, count: usize) {
+        self.buffer.clear();
+        for (i, (record, leaf)) in records.enumerate() {
+            let index = self.frontier.size() + i as u64;
+            let head = FrameHead { index, batch: self.next_batch, ends_batch: i + 1 == count };
+            frame::encode(&mut self.buffer, head, record, leaf);
+        }
+        self.next_batch += 1;
+    }
+
+    /// Any error here is final: after a failed sync the kernel may have dropped the very pages it could not write and
+    /// would report success the next time.
+    fn write_durably(&mut self) -> Result<(), AppendError> {
+        match self.segment.append_durably(&self.buffer) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.shared.fail(error);
+                Err(self.shared.failure().unwrap_or(AppendError::Closed))
+            }
+        }
+    }
+
+    fn publish(&mut self, entries: Vec<Entry>) {
+        self.shared.set_size(self.frontier.size());
+        self.shared.count_batch();
+        let _ = self.publisher.send(Message::Batch { entries, frontier: self.frontier.clone() });
+    }
+
+    /// Sees to it that the batch fits, or says why nothing is taken.
+    fn make_room(&mut self, jobs: &[Job]) -> Result<(), AppendError> {
+        if let Some(failure) = self.shared.failure() {
+            return Err(failure);
+        }
+        let frames: u64 = jobs.iter().map(|job| (HEADER_BYTES + job.record.len()) as u64).sum();
+        let room = if self.shared.publisher_is_full() {
+            Err(AppendError::DiskFull)
+        } else if self.segment.has_room(frames) {
+            Ok(())
+        } else {
+            self.rotate()
+        };
+        match room {
+            Err(AppendError::DiskFull) => {
+                self.note_full();
+                Err(AppendError::DiskFull)
+            }
+            Ok(()) if self.full => self.note_resumed(),
+            other => other,
+        }
+    }
+
+    fn rotate(&mut self) -> Result<(), AppendError> {
+        let head = SegmentHead { frontier: self.frontier.clone(), first_batch: self.next_batch };
+        match Segment::start(&self.layout, &head, self.segment_bytes) {
+            Ok(segment) => {
+                self.segment = segment;
+                let _ = self.publisher.send(Message::Rotated);
+                Ok(())
+            }
+            Err(FileError::DiskFull { .. }) => Err(AppendError::DiskFull),
+            Err(error) => {
+                self.shared.fail(error);
+                Err(self.shared.failure().unwrap_or(AppendError::Closed))
+            }
+        }
+    }
+
+    /// The first refusal is itself a record, in the room that was kept for it.
+    fn note_full(&mut self) {
+        if !self.full {
+            self.full = true;
+            self.shared.set_writer_full(true);
+            tracing::error!(
+                code = "E0602",
+                "the disk that holds the ledger is full; records are refused until there is room"
+            );
+            let size = self.frontier.size();
+            // Without room even for this the refusals go on unrecorded; the log line above stands.
+            let _ = self.append_own(Event::LedgerFull { size });
+        }
+    }
+
+    fn note_resumed(&mut self) -> Result<(), AppendError> {
+        self.full = false;
+        self.shared.set_writer_full(false);
+        tracing::info!("there is room for the ledger again");
+        let size = self.frontier.size();
+        self.append_own(Event::LedgerResumed { size })
+    }
+
+    /// Appends a record of the ledger about itself.
+    fn append_own(&mut self, event: Event) -> Result<(), AppendError> {
+        let record = Record::new(self.clock.unix_millis(), event).encode();
+        let record = record.map_err(|error| AppendError::Record(Arc::new(error)))?;
+        let leaf = TreeHash::leaf(&record);
+        self.lay_out(std::iter::once((record.as_slice(), &leaf)), 1);
+        if !self.segment.has_room_in_reserve(self.buffer.len() as u64) {
+            return Err(AppendError::DiskFull);
+        }
+        self.write_durably()?;
+        self.frontier.push(leaf);
+        self.publish(vec![Entry { record, leaf }]);
+        Ok(())
+    }
+}
