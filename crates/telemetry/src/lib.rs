@@ -1,1 +1,15 @@
 //! Metric names and labels, log set-up.
+//!
+//! What it is for: one place where every metric and label is named, so that a dashboard can be read against it, and
+//! the one way logs are written. What it must not know: services; who scrapes.
+//!
+//! Invariants: every label has a closed set of values (no key, subject, path or model a caller made up becomes a time
+//! series); nothing here opens a socket: metrics are rendered for whoever asks over the gateway's own listener.
+
+mod gateway;
+mod logging;
+mod metrics;
+
+pub use gateway::{GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection};
+pub use logging::{LogError, LogFormat, start_logging};
+pub use metrics::{CONTENT_TYPE, Metrics};

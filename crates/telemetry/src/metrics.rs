@@ -1,0 +1,37 @@
+//! The registry behind `/metrics`.
+
+use crate::gateway::GatewayMetrics;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+/// Media type of the rendered text (OpenMetrics 1.0).
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Every metric of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    pub gateway: GatewayMetrics,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("hermetic");
+        let gateway = GatewayMetrics::register(&mut registry);
+        Self { registry, gateway }
+    }
+
+    /// The text a scraper reads.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
