@@ -1,0 +1,7 @@
+//! The engine against real models.
+
+#[path = "it/embeddings.rs"]
+mod embeddings;
+mod fixture;
+#[path = "it/generation.rs"]
+mod generation;
