@@ -1,1 +1,41 @@
-//! The request pipeline.
+//! The request pipeline: from a request on a socket to an answer that is on record.
+//!
+//! What it is for: [`Gateway::start`] serves the OpenAI-compatible surfaces to callers who present a key, forwards
+//! what policy permits to an engine, and records both ends of every request in the ledger. `pipeline.rs` shows the
+//! way of a request on one screen. What it must not know: bundles, TUF, blobs, where keys and policies are kept.
+//!
+//! Invariants:
+//! - no record, no answer: the admitting record is durable before the first byte of an answer leaves, the settling
+//!   record before the last; if either cannot be written the caller gets an error and no answer;
+//! - every admitted request is settled exactly once, also when the caller hangs up, the engine dies or the service
+//!   stops; settling is a step of a tracked task, never a destructor;
+//! - bytes that nothing changed are forwarded unchanged, both ways;
+//! - every resource a caller can make us hold is bounded by a named field of [`GatewayOptions`];
+//! - prompts, answers and keys reach no log line, no error and no record: a record holds salted commitments.
+
+mod body;
+mod collect;
+mod commitment;
+mod context;
+mod error;
+mod gateway;
+mod listing;
+mod metrics;
+mod options;
+mod pages;
+mod pipeline;
+mod probes;
+mod refusal;
+mod respond;
+mod routing;
+mod server;
+mod stage;
+mod trace;
+mod upstream;
+
+pub use commitment::{CommitmentSecret, Salt, commit};
+pub use error::StartError;
+pub use gateway::{Drained, Gateway, GatewayParts, Running};
+pub use options::GatewayOptions;
+pub use pages::{Page, PageLookup};
+pub use routing::{ModelKind, Route, RouteState, RoutingTable, Target};

@@ -31,3 +31,9 @@ impl ModelList {
         serde_json::to_vec(self).unwrap_or_default()
     }
 }
+
+impl ModelObject {
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}

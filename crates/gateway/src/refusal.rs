@@ -1,0 +1,156 @@
+//! Every reason for which a request is answered with an error of ours.
+
+use crate::collect::CollectError;
+use crate::routing::ModelKind;
+use crate::stage::call::CallError;
+use crate::upstream::UpstreamError;
+use hermetic_diagnostics::{Code, Diagnose};
+use hermetic_identity::IdentifyError;
+use hermetic_ids::{ModelName, RequestId};
+use hermetic_inference_api::{JsonMistake, RequestMistake, Surface};
+use hermetic_ledger_store::AppendError;
+use hermetic_policy::Refusal;
+
+/// A refusal and the request it is about.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) kind: RefusalKind,
+    pub(crate) request: Option<RequestId>,
+}
+
+/// Messages are for the caller: they say what was expected and found, and hold neither keys nor content.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RefusalKind {
+    #[error("there is nothing at this path")]
+    NotFound,
+    #[error("expected the method {allowed} at this path")]
+    Method { allowed: &'static str },
+    #[error("expected `content-type: application/json` without content encoding, found {found}")]
+    MediaType { found: String },
+    #[error("{}", body_message(.0))]
+    Body(CollectError),
+    #[error("{0}")]
+    Mistake(RequestMistake),
+    #[error("{0}")]
+    Identity(IdentifyError),
+    #[error("the model `{model}` is not served here{}", suggestions(.near))]
+    UnknownModel { model: ModelName, near: Vec<String> },
+    #[error("{0}")]
+    Policy(Refusal),
+    #[error("expected a model that serves {}, found the {} model `{model}`", .surface.as_str(), .kind.as_str())]
+    WrongSurface { model: ModelName, kind: ModelKind, surface: Surface },
+    #[error("the model `{model}` is being loaded")]
+    ModelStarting { model: ModelName },
+    #[error("the engine of the model `{model}` has failed")]
+    ModelFailed { model: ModelName },
+    #[error("the request cannot be put on record, so it is not answered")]
+    Ledger(AppendError),
+    #[error("{0}")]
+    Call(CallError),
+    #[error("{}", answer_message(.0))]
+    Answer(CollectError),
+    #[error("the service is stopping")]
+    Draining,
+    #[error("expected at most {max} connections, found that so many are open")]
+    TooManyConnections { max: usize },
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+}
+
+fn body_message(error: &CollectError) -> String {
+    match error {
+        CollectError::BrokenOff => "the body ended before it was complete".to_owned(),
+        CollectError::TooLarge { cap } => format!("expected a body of at most {cap} bytes, found more"),
+        CollectError::Silent { after } => format!("expected the body within {} s", after.as_secs()),
+    }
+}
+
+fn answer_message(error: &CollectError) -> String {
+    match error {
+        CollectError::BrokenOff => "the engine broke off in the middle of its answer".to_owned(),
+        CollectError::TooLarge { cap } => {
+            format!("expected an answer of at most {cap} bytes, the engine sent more")
+        }
+        CollectError::Silent { after } => {
+            format!("the engine fell silent for {} s in the middle of its answer", after.as_secs())
+        }
+    }
+}
+
+fn suggestions(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; you may use {}", near.join(", ")) }
+}
+
+impl RefusalKind {
+    pub(crate) fn of(self, request: RequestId) -> Refused {
+        Refused { kind: self, request: Some(request) }
+    }
+
+    /// About something that has no id: a path that is none, a connection.
+    pub(crate) fn unnamed(self) -> Refused {
+        Refused { kind: self, request: None }
+    }
+
+    /// The field at fault, as the OpenAI error body names it.
+    pub(crate) fn field(&self) -> Option<&str> {
+        match self {
+            Self::Mistake(mistake) => mistake.field(),
+            Self::UnknownModel { .. } | Self::WrongSurface { .. } => Some("model"),
+            _ => None,
+        }
+    }
+}
+
+impl Diagnose for RefusalKind {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound => Code::new("E0801"),
+            Self::Method { .. } => Code::new("E0802"),
+            Self::MediaType { .. } => Code::new("E0803"),
+            Self::Body(CollectError::TooLarge { .. }) => Code::new("E0804"),
+            Self::Body(CollectError::BrokenOff | CollectError::Silent { .. }) => Code::new("E0805"),
+            Self::Mistake(RequestMistake::Json(
+                JsonMistake::TooDeep { .. } | JsonMistake::TooManyKeys { .. },
+            )) => Code::new("E0807"),
+            Self::Mistake(RequestMistake::Json(_)) => Code::new("E0806"),
+            Self::Mistake(RequestMistake::DuplicateKey { .. }) => Code::new("E0808"),
+            Self::Mistake(_) => Code::new("E0809"),
+            Self::UnknownModel { .. } => Code::new("E0810"),
+            Self::WrongSurface { .. } => Code::new("E0811"),
+            Self::ModelStarting { .. } => Code::new("E0812"),
+            Self::ModelFailed { .. } => Code::new("E0813"),
+            Self::Call(CallError::Upstream(UpstreamError::Connect(_)) | CallError::Request(_)) => {
+                Code::new("E0814")
+            }
+            Self::Call(CallError::Upstream(UpstreamError::Broken(_)))
+            | Self::Answer(CollectError::BrokenOff) => Code::new("E0815"),
+            Self::Call(CallError::Silent { .. }) | Self::Answer(CollectError::Silent { .. }) => {
+                Code::new("E0816")
+            }
+            Self::Answer(CollectError::TooLarge { .. }) => Code::new("E0817"),
+            Self::Draining => Code::new("E0818"),
+            Self::TooManyConnections { .. } => Code::new("E0819"),
+            Self::NoRandomness => Code::new("E0820"),
+            Self::Identity(error) => error.code(),
+            Self::Policy(refusal) => refusal.code(),
+            Self::Ledger(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound => {
+                Some("the base URL ends in /v1; the surfaces are listed in the manual".to_owned())
+            }
+            Self::Identity(error) => error.hint(),
+            Self::UnknownModel { .. } => Some("GET /v1/models lists the models you may use".to_owned()),
+            Self::Policy(_) => {
+                Some("ask whoever keeps the policies; they find this request by its id".to_owned())
+            }
+            Self::ModelStarting { .. } | Self::TooManyConnections { .. } | Self::Draining => {
+                Some("try again shortly".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! From a refusal, or an engine's answer, to an HTTP response. [`verdict`] is the one map from error to what the
+//! caller is told.
+
+use crate::body::AnswerBody;
+use crate::collect::CollectError;
+use crate::refusal::{RefusalKind, Refused};
+use crate::stage::accept::Accepted;
+use crate::stage::admit::Admitted;
+use crate::stage::call::{AnswerHead, CallError};
+use crate::stage::settle::Settled;
+use bytes::Bytes;
+use hermetic_diagnostics::Diagnose;
+use hermetic_identity::IdentifyError;
+use hermetic_ids::RequestId;
+use hermetic_inference_api::ErrorBody;
+use hermetic_telemetry::Metrics;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use tokio::sync::mpsc;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The OpenAI SDKs obey it before their own rules.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Leaf of the admitting record: what `hermetic audit prove` takes.
+const X_ADMITTED: HeaderName = HeaderName::from_static("x-hermetic-admitted");
+/// Leaf of the settling record. Only on plain answers: a stream's head leaves before it is settled.
+const X_SETTLED: HeaderName = HeaderName::from_static("x-hermetic-settled");
+
+/// Status of a refusal by policy, which is written into its record before the refusal is answered.
+pub(crate) const POLICY_REFUSAL: StatusCode = StatusCode::FORBIDDEN;
+
+/// Who can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    Caller,
+    Operator,
+    Engine,
+}
+
+/// What a caller is told besides message and code.
+#[derive(Debug, Clone, Copy)]
+struct Verdict {
+    status: StatusCode,
+    /// OpenAI's `type`.
+    kind: &'static str,
+    blame: Blame,
+    /// Seconds after which the same request may succeed; `None` when repeating it is useless.
+    retry_after: Option<u32>,
+}
+
+/// The one map. A new refusal does not compile until it has a line here.
+fn verdict(refusal: &RefusalKind) -> Verdict {
+    use StatusCode as S;
+    let caller = |status, kind| Verdict { status, kind, blame: Blame::Caller, retry_after: None };
+    let busy = |blame, after| Verdict {
+        status: S::SERVICE_UNAVAILABLE,
+        kind: "service_unavailable_error",
+        blame,
+        retry_after: Some(after),
+    };
+    let engine =
+        |status, retry_after| Verdict { status, kind: "server_error", blame: Blame::Engine, retry_after };
+    match refusal {
+        RefusalKind::NotFound => caller(S::NOT_FOUND, "invalid_request_error"),
+        RefusalKind::Method { .. } => caller(S::METHOD_NOT_ALLOWED, "invalid_request_error"),
+        RefusalKind::MediaType { .. } => caller(S::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error"),
+        RefusalKind::Body(CollectError::TooLarge { .. }) => {
+            caller(S::PAYLOAD_TOO_LARGE, "invalid_request_error")
+        }
+        RefusalKind::Body(_) => caller(S::REQUEST_TIMEOUT, "invalid_request_error"),
+        RefusalKind::Mistake(_) | RefusalKind::WrongSurface { .. } => {
+            caller(S::BAD_REQUEST, "invalid_request_error")
+        }
+        RefusalKind::Identity(IdentifyError::Stale { .. }) => busy(Blame::Operator, 5),
+        RefusalKind::Identity(_) => caller(S::UNAUTHORIZED, "authentication_error"),
+        RefusalKind::UnknownModel { .. } => caller(S::NOT_FOUND, "invalid_request_error"),
+        RefusalKind::Policy(_) => caller(POLICY_REFUSAL, "permission_error"),
+        RefusalKind::ModelStarting { .. } => busy(Blame::Operator, 5),
+        RefusalKind::ModelFailed { .. } => busy(Blame::Engine, 30),
+        RefusalKind::Ledger(_) => busy(Blame::Operator, 5),
+        RefusalKind::Call(CallError::Silent { .. }) | RefusalKind::Answer(CollectError::Silent { .. }) => {
+            engine(S::GATEWAY_TIMEOUT, None)
+        }
+        RefusalKind::Call(_) => engine(S::BAD_GATEWAY, Some(1)),
+        RefusalKind::Answer(CollectError::BrokenOff) => engine(S::BAD_GATEWAY, Some(1)),
+        RefusalKind::Answer(CollectError::TooLarge { .. }) => engine(S::BAD_GATEWAY, None),
+        RefusalKind::Draining => busy(Blame::Operator, 5),
+        RefusalKind::TooManyConnections { .. } => busy(Blame::Operator, 1),
+        RefusalKind::NoRandomness => Verdict {
+            status: S::INTERNAL_SERVER_ERROR,
+            kind: "server_error",
+            blame: Blame::Operator,
+            retry_after: None,
+        },
+    }
+}
+
+impl RefusalKind {
+    pub(crate) fn status(&self) -> StatusCode {
+        verdict(self).status
+    }
+
+    fn to_body(&self) -> ErrorBody<'_> {
+        let code = self.code().as_str();
+        ErrorBody {
+            message: self.to_string(),
+            kind: verdict(self).kind,
+            param: self.field(),
+            code,
+            hint: Some(match self.hint() {
+                Some(hint) => format!("{hint}. More: hermetic explain {code}"),
+                None => format!("More: hermetic explain {code}"),
+            }),
+        }
+    }
+
+    /// As the last event of a stream that has already begun.
+    pub(crate) fn to_event(&self) -> Bytes {
+        Bytes::from(self.to_body().to_event())
+    }
+}
+
+/// Counts, logs (operator's and engine's errors only: callers' mistakes are theirs to read) and answers a refusal.
+pub(crate) fn refused(metrics: &Metrics, refused: &Refused) -> Response<AnswerBody> {
+    let Refused { kind, request } = refused;
+    let verdict = verdict(kind);
+    note(metrics, kind, *request);
+    let mut response = Response::new(AnswerBody::Whole(Bytes::from(kind.to_body().to_json())));
+    *response.status_mut() = verdict.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let retry = HeaderValue::from_static(if verdict.retry_after.is_some() { "true" } else { "false" });
+    headers.insert(X_SHOULD_RETRY, retry);
+    if let Some(seconds) = verdict.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if verdict.status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let RefusalKind::Method { allowed } = kind {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    }
+    if let Some(request) = request {
+        insert_request_id(headers, *request);
+    }
+    response
+}
+
+/// Counts and logs a refusal, also one that travels inside a stream.
+pub(crate) fn note(metrics: &Metrics, kind: &RefusalKind, request: Option<RequestId>) {
+    let code = kind.code().as_str();
+    metrics.gateway.refused(code);
+    if verdict(kind).blame != Blame::Caller {
+        let request = request.map(|id| id.to_string());
+        let causes = hermetic_diagnostics::chain(kind).join(": ");
+        tracing::warn!(code, request, causes, "a request was not answered");
+    }
+}
+
+/// A plain answer of an engine, with the proofs that both of its records are durable.
+pub(crate) fn whole(
+    accepted: &Accepted,
+    head: AnswerHead,
+    body: Bytes,
+    (admitted, settled): (Admitted, Settled),
+) -> Response<AnswerBody> {
+    let mut response = from_engine(accepted, head, AnswerBody::Whole(body), admitted);
+    response.headers_mut().insert(X_SETTLED, HeaderValue::from(settled.leaf()));
+    response
+}
+
+/// The head of a stream, with the proof that its admitting record is durable.
+pub(crate) fn stream(
+    accepted: &Accepted,
+    head: AnswerHead,
+    events: mpsc::Receiver<Bytes>,
+    admitted: Admitted,
+) -> Response<AnswerBody> {
+    let mut response = from_engine(accepted, head, AnswerBody::Stream(events), admitted);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx, where one stands in front, would otherwise hold events back until its buffer is full.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+fn from_engine(
+    accepted: &Accepted,
+    head: AnswerHead,
+    body: AnswerBody,
+    admitted: Admitted,
+) -> Response<AnswerBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    let headers = response.headers_mut();
+    let content_type = head.content_type.unwrap_or(HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, content_type);
+    if let Some(retry_after) = head.retry_after {
+        headers.insert(header::RETRY_AFTER, retry_after);
+    }
+    headers.insert(X_ADMITTED, HeaderValue::from(admitted.leaf()));
+    insert_request_id(headers, accepted.request);
+    response
+}
+
+fn insert_request_id(headers: &mut HeaderMap, request: RequestId) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(request.to_string())) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+}
+
+/// An engine's status that says the request itself is wrong.
+pub(crate) fn is_callers_fault(status: StatusCode) -> bool {
+    status.is_client_error()
+}

@@ -1,0 +1,198 @@
+//! One serving thread: accept connections, speak HTTP/1.1 on each, drain.
+
+use crate::body::AnswerBody;
+use crate::context::{Shared, Thread};
+use crate::refusal::{RefusalKind, Refused};
+use crate::upstream::Pool;
+use crate::{listing, pipeline, probes, respond};
+use hermetic_inference_api::Surface;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+
+/// Pause after a failed accept. The usual cause is a lack of file descriptors, and trying again at once would only
+/// burn the processor that is to free them.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time for requests that were cut to be settled: a few disk writes.
+const CUT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// hyper's read buffer may not be smaller.
+const READ_BUFFER_MIN: usize = 8 << 10;
+
+/// What a thread left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    pub(crate) cut: usize,
+    pub(crate) lost: usize,
+}
+
+/// Serves until the drain has ended. `follows_keys`: one thread of the process looks for changed keys.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows_keys: bool) -> Ended {
+    let thread = Rc::new(Thread { shared, pool: Pool::default(), tasks: TaskTracker::new() });
+    if follows_keys {
+        thread.tasks.spawn_local(follow_keys(Rc::clone(&thread)));
+    }
+    accept_until_drain(&thread, &listener).await;
+    // From here on new connections are refused by the kernel; those that are open end after their present request.
+    drop(listener);
+    drain(&thread).await
+}
+
+async fn accept_until_drain(thread: &Rc<Thread>, listener: &TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = thread.shared.draining.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                thread.tasks.spawn_local(connection(Rc::clone(thread), stream));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn drain(thread: &Thread) -> Ended {
+    thread.tasks.close();
+    thread.pool.close();
+    if tokio::time::timeout(thread.shared.options.drain_grace, thread.tasks.wait()).await.is_ok() {
+        return Ended::default();
+    }
+    let cut = thread.tasks.len();
+    thread.shared.cut.cancel();
+    let settled = tokio::time::timeout(CUT_PATIENCE, thread.tasks.wait()).await;
+    Ended { cut, lost: if settled.is_ok() { 0 } else { thread.tasks.len() } }
+}
+
+async fn follow_keys(thread: Rc<Thread>) {
+    let mut ticks = tokio::time::interval(thread.shared.options.key_refresh_interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = thread.shared.draining.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let keys = thread.shared.keys.clone();
+        // The database is a file: reading it blocks.
+        match tokio::task::spawn_blocking(move || keys.refresh()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the keys could not be looked for"),
+            Err(error) => tracing::error!(%error, "looking for keys ended abnormally"),
+        }
+    }
+}
+
+async fn connection(thread: Rc<Thread>, stream: TcpStream) {
+    let shared = Arc::clone(&thread.shared);
+    let options = &shared.options;
+    let open = shared.connections.fetch_add(1, Ordering::Relaxed);
+    shared.metrics.gateway.connections.inc();
+    if open >= options.connections_max {
+        turn_away(&shared, stream).await;
+    } else if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection ended before it began");
+    } else {
+        speak(&thread, stream).await;
+    }
+    shared.metrics.gateway.connections.dec();
+    shared.connections.fetch_sub(1, Ordering::Relaxed);
+}
+
+async fn speak(thread: &Rc<Thread>, stream: TcpStream) {
+    let options = &thread.shared.options;
+    let service = service_fn(|request| handle(Rc::clone(thread), request));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(options.headers_max)
+        .max_header_size(options.header_bytes_max)
+        .max_buf_size(options.header_bytes_max.max(READ_BUFFER_MIN));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = thread.shared.draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = after_cut(&thread.shared) => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client connection ended");
+    }
+}
+
+/// A client that takes nothing keeps its connection open past the cut; it is closed a little later, so that the others
+/// still get their last event.
+async fn after_cut(shared: &Shared) {
+    shared.cut.cancelled().await;
+    tokio::time::sleep(CUT_PATIENCE / 2).await;
+}
+
+/// Answers a connection that is one too many without reading from it.
+async fn turn_away(shared: &Shared, mut stream: TcpStream) {
+    let kind = RefusalKind::TooManyConnections { max: shared.options.connections_max };
+    let refused = respond::refused(&shared.metrics, &kind.unnamed());
+    let AnswerBody::Whole(body) = refused.body() else { return };
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+         x-should-retry: true\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let answer = [head.as_bytes(), body].concat();
+    let _ = tokio::time::timeout(Duration::from_secs(1), async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await
+    })
+    .await;
+}
+
+async fn handle(thread: Rc<Thread>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    let answered = match Surface::of_path(request.uri().path()) {
+        Some(surface) => pipeline::answer(&thread, surface, request).await,
+        None => without_engine(&thread, &request),
+    };
+    Ok(answered.unwrap_or_else(|refused| respond::refused(&thread.shared.metrics, &refused)))
+}
+
+/// Everything that is answered without asking an engine.
+fn without_engine(thread: &Thread, request: &Request<Incoming>) -> Result<Response<AnswerBody>, Refused> {
+    let path = request.uri().path();
+    let page = || thread.shared.pages.find(path);
+    let known = listing::is_path(path) || probes::is_path(path);
+    if request.method() != Method::GET {
+        let kind = if known || page().is_some() {
+            RefusalKind::Method { allowed: "GET" }
+        } else {
+            RefusalKind::NotFound
+        };
+        return Err(kind.unnamed());
+    }
+    if listing::is_path(path) {
+        return listing::answer(thread, path, request.headers());
+    }
+    if probes::is_path(path) {
+        return Ok(probes::answer(&thread.shared, path));
+    }
+    let page = page().ok_or_else(|| RefusalKind::NotFound.unnamed())?;
+    Ok(probes::ok(page.content_type, page.body))
+}

@@ -1,0 +1,13 @@
+//! The stages of the pipeline, in order, one file each.
+
+pub(crate) mod accept;
+pub(crate) mod admit;
+pub(crate) mod authorize;
+pub(crate) mod call;
+pub(crate) mod exchange;
+pub(crate) mod identify;
+pub(crate) mod read;
+pub(crate) mod route;
+pub(crate) mod settle;
+pub(crate) mod stream;
+pub(crate) mod whole;

@@ -1,0 +1,78 @@
+//! Admit: the record without which there is no answer.
+//!
+//! The record is handed to the ledger before the engine is called; while the disk makes it durable the engine already
+//! works. Nothing of the answer leaves before [`Admission::durable`] has returned [`Admitted`].
+
+use crate::commitment::Salt;
+use crate::context::Thread;
+use crate::stage::route::Routed;
+use hermetic_ledger::record::{Event, Record, RequestAdmitted};
+use hermetic_ledger_store::{AppendError, PendingAppend};
+
+/// An admitting record on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Admitting {
+    pub(crate) routed: Routed,
+    pub(crate) admission: Admission,
+}
+
+/// What became of the record so far.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    Pending(PendingAppend),
+    Done(Result<Admitted, AppendError>),
+}
+
+/// Proof that the admitting record is durable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admitted {
+    leaf: u64,
+}
+
+impl Admitted {
+    /// Index of the admitting record's leaf.
+    pub(crate) fn leaf(self) -> u64 {
+        self.leaf
+    }
+}
+
+pub(crate) fn admit(thread: &Thread, routed: Routed) -> Admitting {
+    let asked = &routed.asked;
+    let mut prompt = thread.shared.commitments.start(asked.accepted.request, Salt::Prompt);
+    prompt.update(&asked.body);
+    let (prompt, prompt_bytes) = prompt.finish();
+    let record = Record {
+        v: 1,
+        at_unix_ms: thread.shared.clock.unix_millis(),
+        event: Event::RequestAdmitted(RequestAdmitted {
+            request: asked.accepted.request,
+            trace: asked.accepted.trace.id,
+            key: asked.who.key(),
+            owner: asked.who.owner().clone(),
+            surface: asked.accepted.surface.as_str().to_owned(),
+            model: routed.route.model.clone(),
+            model_digest: routed.route.digest,
+            policy_digest: routed.permit.digest(),
+            policies: routed.permit.policies().to_vec(),
+            stream: asked.facts.stream,
+            prompt,
+            prompt_bytes,
+        }),
+    };
+    let pending = thread.shared.ledger.submit(&record);
+    Admitting { routed, admission: Admission::Pending(pending) }
+}
+
+impl Admission {
+    /// Waits until the record is durable. May be abandoned and asked again.
+    pub(crate) async fn durable(&mut self) -> Result<Admitted, AppendError> {
+        if let Self::Pending(pending) = self {
+            let appended = pending.await;
+            *self = Self::Done(appended.map(|appended| Admitted { leaf: appended.index }));
+        }
+        match self {
+            Self::Done(done) => done.clone(),
+            Self::Pending(_) => Err(AppendError::Closed),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Call engine: the caller's bytes, with at most the edits that were asked for, to the engine that serves the model.
+
+use crate::context::Thread;
+use crate::stage::route::Routed;
+use crate::trace::TRACEPARENT;
+use crate::upstream::{Lease, UpstreamError};
+use bytes::Bytes;
+use hermetic_inference_api::{RequestFacts, Surface, ask_for_usage, replace_model};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::time::Duration;
+
+/// The head of an engine's answer, and the connection its body will come over.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) retry_after: Option<HeaderValue>,
+    pub(crate) body: Incoming,
+    pub(crate) lease: Lease,
+    /// We asked for the usage report, the caller did not: it is read and not handed on.
+    pub(crate) usage_is_ours: bool,
+}
+
+impl Answer {
+    /// What is said of the answer to the caller, and the connection, to be put back.
+    pub(crate) fn into_head(self) -> (AnswerHead, Lease) {
+        let Self { status, content_type, retry_after, lease, .. } = self;
+        (AnswerHead { status, content_type, retry_after }, lease)
+    }
+
+    /// [`Answer::into_head`], and the body that is still to come.
+    pub(crate) fn into_stream(self) -> (AnswerHead, Incoming, Lease) {
+        let Self { status, content_type, retry_after, body, lease, .. } = self;
+        (AnswerHead { status, content_type, retry_after }, body, lease)
+    }
+}
+
+/// The part of an engine's head that is handed on.
+#[derive(Debug)]
+pub(crate) struct AnswerHead {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) retry_after: Option<HeaderValue>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error(transparent)]
+    Upstream(UpstreamError),
+    #[error("the engine was silent for {} s", .after.as_secs())]
+    Silent { after: Duration },
+    #[error("the request cannot be put to the engine")]
+    Request(#[source] http::Error),
+}
+
+pub(crate) async fn call(thread: &Thread, routed: &Routed) -> Result<Answer, CallError> {
+    let after = thread.shared.options.engine_timeout;
+    tokio::time::timeout(after, send(thread, routed)).await.map_err(|_| CallError::Silent { after })?
+}
+
+async fn send(thread: &Thread, routed: &Routed) -> Result<Answer, CallError> {
+    let target = &routed.route.target;
+    let (body, usage_is_ours) = body_for_engine(routed);
+    let request = || request_for_engine(routed, body.clone()).map_err(CallError::Request);
+    let mut lease =
+        thread.pool.lease(&thread.shared, &thread.tasks, target).await.map_err(CallError::Upstream)?;
+    let response = match lease.send(request()?).await {
+        Err(_) if lease.is_reused() => {
+            // The engine closed the idle connection while we wrote to it; it has not begun to answer.
+            lease = thread
+                .pool
+                .connect(&thread.shared, &thread.tasks, target)
+                .await
+                .map_err(CallError::Upstream)?;
+            lease.send(request()?).await
+        }
+        sent => sent,
+    };
+    let (mut head, body) = response.map(Response::into_parts).map_err(CallError::Upstream)?;
+    Ok(Answer {
+        status: head.status,
+        content_type: head.headers.remove(header::CONTENT_TYPE),
+        retry_after: head.headers.remove(header::RETRY_AFTER),
+        body,
+        lease,
+        usage_is_ours,
+    })
+}
+
+/// The caller's bytes, edited where that is needed, and whether the edit asks for a usage report.
+fn body_for_engine(routed: &Routed) -> (Bytes, bool) {
+    let asked = &routed.asked;
+    let renamed = routed.route.upstream_name.as_ref().and_then(|name| {
+        let body = Bytes::from(replace_model(&asked.body, &asked.facts, name));
+        // Places moved, so the facts are read again.
+        RequestFacts::read(asked.accepted.surface, &body).ok().map(|facts| (body, facts))
+    });
+    let (body, facts) = renamed.as_ref().map_or((&asked.body, &asked.facts), |(body, facts)| (body, facts));
+    match ask_for_usage(body, facts) {
+        Some(edited) => (Bytes::from(edited), true),
+        None => (body.clone(), false),
+    }
+}
+
+fn request_for_engine(routed: &Routed, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
+    let accepted = &routed.asked.accepted;
+    let target = &routed.route.target;
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(uri_for_engine(&target.base_path, accepted.surface)?)
+        .header(header::HOST, &target.host)
+        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .header("x-request-id", accepted.request.to_string());
+    if let Some(trace) = accepted.trace.to_header(accepted.span) {
+        request = request.header(TRACEPARENT, trace);
+    }
+    request.body(Full::new(body))
+}
+
+fn uri_for_engine(base_path: &str, surface: Surface) -> Result<Uri, http::Error> {
+    if base_path.is_empty() {
+        return Ok(Uri::from_static(surface.path()));
+    }
+    Ok(format!("{base_path}{}", surface.path()).parse::<Uri>()?)
+}

@@ -1,0 +1,116 @@
+//! The exchange: call the engine, wait for the admitting record, hand the answer on, settle.
+//!
+//! It runs in a task of its own. The server drops a request's future when its client hangs up; a task goes on, notices
+//! that nobody listens, gives the engine up, and settles the request all the same.
+
+use crate::body::AnswerBody;
+use crate::commitment::Salt;
+use crate::context::Thread;
+use crate::refusal::{RefusalKind, Refused};
+use crate::stage::admit::{Admission, Admitted, Admitting};
+use crate::stage::call::{Answer, CallError, call};
+use crate::stage::route::Routed;
+use crate::stage::settle::{Ending, settle};
+use crate::stage::{stream, whole};
+use hermetic_inference_api::AnswerFacts;
+use hermetic_ledger::record::Outcome;
+use hermetic_ledger_store::AppendError;
+use http::Response;
+use std::rc::Rc;
+use tokio::sync::oneshot;
+
+/// Where the answer goes: to the server's future, which waits for its head.
+pub(crate) type Reply = oneshot::Sender<Result<Response<AnswerBody>, Refused>>;
+
+/// What ended the wait for the engine and the ledger.
+enum Opening {
+    /// Both are there: the engine's head (or its failure) and a durable admitting record.
+    Answered(Admitted, Result<Answer, CallError>),
+    /// The admitting record cannot be written: there is no answer.
+    Unrecorded(AppendError),
+    /// Nobody waits for the answer.
+    ClientLeft,
+    /// The service stops and the grace is over.
+    Cut,
+}
+
+pub(crate) async fn exchange(
+    thread: &Rc<Thread>,
+    admitting: Admitting,
+) -> Result<Response<AnswerBody>, Refused> {
+    let request = admitting.routed.asked.accepted.request;
+    let (reply, answered) = oneshot::channel();
+    let task = run(Rc::clone(thread), admitting, reply);
+    thread.tasks.spawn_local(task);
+    // The task always replies unless it was lost with its thread.
+    answered.await.unwrap_or_else(|_| Err(RefusalKind::Draining.of(request)))
+}
+
+async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
+    thread.shared.metrics.gateway.in_flight.inc();
+    let Admitting { routed, mut admission } = admitting;
+    match open(&thread, &routed, &mut admission, &mut reply).await {
+        Opening::Answered(admitted, Ok(answer)) if stream::is_stream(&answer) => {
+            stream::hand_on(&thread, &routed, admitted, answer, reply).await;
+        }
+        Opening::Answered(admitted, Ok(answer)) => {
+            whole::hand_on(&thread, &routed, admitted, answer, reply).await;
+        }
+        Opening::Answered(admitted, Err(error)) => {
+            let kind = RefusalKind::Call(error);
+            let ending =
+                Ending::without_answer(&thread, &routed, Outcome::EngineFailed, kind.status().as_u16());
+            let settled = settle(&thread, &routed, admitted, ending).await;
+            let kind = settled.map_or_else(RefusalKind::Ledger, |_| kind);
+            let _ = reply.send(Err(kind.of(routed.asked.accepted.request)));
+        }
+        Opening::Unrecorded(error) => {
+            let _ = reply.send(Err(RefusalKind::Ledger(error).of(routed.asked.accepted.request)));
+        }
+        Opening::ClientLeft => settle_early(&thread, &routed, &mut admission, Outcome::ClientLeft).await,
+        Opening::Cut => {
+            settle_early(&thread, &routed, &mut admission, Outcome::EngineFailed).await;
+            let _ = reply.send(Err(RefusalKind::Draining.of(routed.asked.accepted.request)));
+        }
+    }
+    thread.shared.metrics.gateway.in_flight.dec();
+}
+
+/// Calls the engine while the disk makes the admitting record durable. Dropping the call closes its connection, which
+/// tells the engine to stop.
+async fn open(thread: &Thread, routed: &Routed, admission: &mut Admission, reply: &mut Reply) -> Opening {
+    let recorded_and_called =
+        async { tokio::try_join!(admission.durable(), async { Ok(call(thread, routed).await) }) };
+    tokio::select! {
+        // In the order written: an answer that is there is not thrown away because the client left a moment ago.
+        biased;
+        both = recorded_and_called => match both {
+            Ok((admitted, answer)) => Opening::Answered(admitted, answer),
+            Err(error) => Opening::Unrecorded(error),
+        },
+        () = reply.closed() => Opening::ClientLeft,
+        () = thread.shared.cut.cancelled() => Opening::Cut,
+    }
+}
+
+/// Settles a request of which no byte was answered.
+async fn settle_early(thread: &Thread, routed: &Routed, admission: &mut Admission, outcome: Outcome) {
+    let ending = Ending::without_answer(thread, routed, outcome, CLIENT_CLOSED_REQUEST);
+    let settled = match admission.durable().await {
+        Ok(admitted) => settle(thread, routed, admitted, ending).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = settled {
+        tracing::error!(request = %routed.asked.accepted.request, %error, "a request could not be settled");
+    }
+}
+
+/// Recorded where no status was sent: the widespread convention for "the client closed the request".
+pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+impl Ending {
+    pub(crate) fn without_answer(thread: &Thread, routed: &Routed, outcome: Outcome, status: u16) -> Self {
+        let answer = thread.shared.commitments.start(routed.asked.accepted.request, Salt::Answer);
+        Self { outcome, status, facts: AnswerFacts::default(), answer, first_byte: None }
+    }
+}

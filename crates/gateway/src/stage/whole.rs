@@ -1,0 +1,91 @@
+//! A plain answer: held whole until both of its records are durable, then sent as it came.
+
+use crate::collect::{CollectError, collect};
+use crate::commitment::Salt;
+use crate::context::Thread;
+use crate::refusal::RefusalKind;
+use crate::respond;
+use crate::stage::admit::Admitted;
+use crate::stage::call::Answer;
+use crate::stage::exchange::{CLIENT_CLOSED_REQUEST, Reply};
+use crate::stage::route::Routed;
+use crate::stage::settle::{Ending, settle};
+use bytes::Bytes;
+use hermetic_inference_api::AnswerFacts;
+use hermetic_ledger::record::Outcome;
+use http::StatusCode;
+use hyper::body::Incoming;
+
+/// What came of reading the answer.
+enum Reading {
+    Whole(Bytes),
+    Failed(CollectError),
+    ClientLeft,
+    Cut,
+}
+
+pub(crate) async fn hand_on(
+    thread: &Thread,
+    routed: &Routed,
+    admitted: Admitted,
+    mut answer: Answer,
+    mut reply: Reply,
+) {
+    let reading = read(thread, &mut answer.body, &mut reply).await;
+    let request = routed.asked.accepted.request;
+    let failed = |outcome, status| Ending::without_answer(thread, routed, outcome, status);
+    let (ending, result) = match reading {
+        Reading::Whole(body) => (ending_of(thread, routed, answer.status, &body), Ok(body)),
+        Reading::Failed(error) => {
+            let kind = RefusalKind::Answer(error);
+            (failed(Outcome::EngineFailed, kind.status().as_u16()), Err(kind))
+        }
+        Reading::ClientLeft => {
+            (failed(Outcome::ClientLeft, CLIENT_CLOSED_REQUEST), Err(RefusalKind::Draining))
+        }
+        Reading::Cut => {
+            let kind = RefusalKind::Draining;
+            (failed(Outcome::EngineFailed, kind.status().as_u16()), Err(kind))
+        }
+    };
+    let settled = settle(thread, routed, admitted, ending).await;
+    let response = match (settled, result) {
+        (Err(error), _) => Err(RefusalKind::Ledger(error).of(request)),
+        (Ok(_), Err(kind)) => Err(kind.of(request)),
+        (Ok(settled), Ok(body)) => {
+            let options = &thread.shared.options;
+            let (head, lease) = answer.into_head();
+            thread.pool.put_back(lease, options.idle_upstream_max);
+            Ok(respond::whole(&routed.asked.accepted, head, body, (admitted, settled)))
+        }
+    };
+    let _ = reply.send(response);
+}
+
+async fn read(thread: &Thread, body: &mut Incoming, reply: &mut Reply) -> Reading {
+    let options = &thread.shared.options;
+    let collecting = collect(body, options.answer_bytes_max, options.engine_timeout);
+    tokio::select! {
+        biased;
+        collected = collecting => collected.map_or_else(Reading::Failed, Reading::Whole),
+        () = reply.closed() => Reading::ClientLeft,
+        () = thread.shared.cut.cancelled() => Reading::Cut,
+    }
+}
+
+fn ending_of(thread: &Thread, routed: &Routed, status: StatusCode, body: &[u8]) -> Ending {
+    let mut answer = thread.shared.commitments.start(routed.asked.accepted.request, Salt::Answer);
+    answer.update(body);
+    let outcome = match status {
+        status if status.is_success() => Outcome::Completed,
+        status if respond::is_callers_fault(status) => Outcome::Rejected,
+        _ => Outcome::EngineFailed,
+    };
+    Ending {
+        outcome,
+        status: status.as_u16(),
+        facts: AnswerFacts::of_answer(body),
+        answer,
+        first_byte: Some(thread.shared.clock.monotonic()),
+    }
+}
