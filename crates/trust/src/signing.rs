@@ -102,17 +102,31 @@ pub struct MetadataPlan<'a> {
 /// A file of metadata: its name below `metadata/` and its bytes.
 pub type MetadataFile = (String, Vec<u8>);
 
+/// Whether `signers` can meet every role a release needs until `expires`, before any work is done.
+pub fn check_keys(root: &Root, signers: &[&dyn Signer], expires: UtcTime) -> Result<(), SigningError> {
+    check_root_lasts(root, expires)?;
+    let keys = RoleSigners { root, signers };
+    [Role::Targets, Role::Snapshot, Role::Timestamp]
+        .into_iter()
+        .try_for_each(|role| keys.at_hand(role).map(drop))
+}
+
+fn check_root_lasts(root: &Root, needed: UtcTime) -> Result<(), SigningError> {
+    let root_ends = root.expires_unix_ms();
+    if root_ends < needed.unix_millis() {
+        let expires = UtcTime::from_unix_millis(root_ends).unwrap_or(needed);
+        return Err(SigningError::RootExpires { expires, needed });
+    }
+    Ok(())
+}
+
 /// Signs targets, snapshot and timestamp for a release under `root`, whose file comes first.
 pub fn sign_metadata(
     root: &Root,
     signers: &[&dyn Signer],
     plan: &MetadataPlan<'_>,
 ) -> Result<Vec<MetadataFile>, SigningError> {
-    let (needed, root_ends) = (plan.expires.unix_millis(), root.expires_unix_ms());
-    if root_ends < needed {
-        let expires = UtcTime::from_unix_millis(root_ends).unwrap_or(plan.expires);
-        return Err(SigningError::RootExpires { expires, needed: plan.expires });
-    }
+    check_root_lasts(root, plan.expires)?;
     let keys = RoleSigners { root, signers };
     let expires = tuf_time(plan.expires)?;
     let mut targets = Targets::new(SPEC_VERSION.to_owned(), plan.version, expires);
@@ -168,23 +182,32 @@ impl RoleSigners<'_> {
 
     /// Signatures by every key of the role that is at hand, sorted by key id; at least the threshold.
     fn signatures(&self, role: Role, message: &[u8]) -> Result<BTreeMap<String, [u8; 64]>, SigningError> {
+        let at_hand = self.at_hand(role)?;
+        at_hand
+            .into_iter()
+            .map(|(key_id, signer)| {
+                sign_with(signer, role, &key_id, message).map(|signature| (key_id, signature))
+            })
+            .collect()
+    }
+
+    /// The keys of a role that are at hand, by key id; at least the threshold.
+    fn at_hand(&self, role: Role) -> Result<BTreeMap<String, &dyn Signer>, SigningError> {
         let named = self.root.public_keys(role).map_err(SigningError::Root)?;
-        let mut signatures = BTreeMap::new();
+        let mut at_hand: BTreeMap<String, &dyn Signer> = BTreeMap::new();
         let mut missing = Vec::new();
         for (key_id, public) in named {
             match self.signers.iter().find(|signer| signer.public_key() == public) {
-                Some(signer) => {
-                    signatures.insert(key_id.clone(), sign_with(*signer, role, &key_id, message)?);
-                }
+                Some(signer) => drop(at_hand.insert(key_id, *signer)),
                 None => missing.push(key_id),
             }
         }
-        let (threshold, found) = (self.root.threshold(role), signatures.len() as u64);
+        let (threshold, found) = (self.root.threshold(role), at_hand.len() as u64);
         if found < threshold {
             let root_version = self.root.version();
             return Err(SigningError::TooFewKeys { role, threshold, root_version, found, missing });
         }
-        Ok(signatures)
+        Ok(at_hand)
     }
 }
 
