@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// One entry of `network.enclave`.
@@ -104,26 +104,30 @@ impl EnclaveBoundary {
         &self.entries
     }
 
-    /// The address blocks alone, for the connector's allow-list.
-    pub fn networks(&self) -> impl Iterator<Item = IpNet> + '_ {
-        self.entries.iter().filter_map(|entry| match entry {
+    /// The address blocks alone, loopback among them: half of the connector's allow-list.
+    pub fn networks(&self) -> Vec<IpNet> {
+        let v4 = IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8);
+        let v6 = IpNet::new_assert(IpAddr::V6(Ipv6Addr::LOCALHOST), 128);
+        let named = self.entries.iter().filter_map(|entry| match entry {
             BoundaryEntry::Addresses(net) => Some(*net),
             BoundaryEntry::Suffix(_) => None,
-        })
+        });
+        [v4, v6].into_iter().chain(named).collect()
     }
 
-    /// The DNS suffixes alone, lower-case, without a leading dot.
-    pub fn suffixes(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().filter_map(|entry| match entry {
+    /// The DNS suffixes alone, lower-case, without a leading dot, `localhost` among them: the other half.
+    pub fn suffixes(&self) -> Vec<String> {
+        let named = self.entries.iter().filter_map(|entry| match entry {
             BoundaryEntry::Addresses(_) => None,
-            BoundaryEntry::Suffix(suffix) => Some(suffix.as_str()),
-        })
+            BoundaryEntry::Suffix(suffix) => Some(suffix.clone()),
+        });
+        std::iter::once("localhost".to_owned()).chain(named).collect()
     }
 
     /// Whether an address is inside. An IPv4 address written as IPv6 (`::ffff:8.8.8.8`) is judged as IPv4.
     pub fn contains_address(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_loopback() || self.networks().any(|net| net.contains(&address))
+        self.networks().iter().any(|net| net.contains(&address))
     }
 
     /// Whether a name is inside: equal to a suffix or below it, label by label. What it resolves to is another
@@ -133,7 +137,7 @@ impl EnclaveBoundary {
         let below = |suffix: &str| {
             name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        name == "localhost" || self.suffixes().any(below)
+        self.suffixes().iter().any(|suffix| below(suffix))
     }
 
     /// Whether the host of an endpoint is inside, be it written as an address or as a name.
