@@ -128,7 +128,7 @@ class Enclave:
         self.hermetic("trust", "pin", KEYS / "root.json")
         say("trust", "root pinned (it would come by another way than the disk)")
         self.hermetic("bundle", "verify", BUNDLE)
-        self.hermetic("bundle", "import", BUNDLE, "--engineer", "Demo Engineer")
+        self.hermetic("bundle", "import", BUNDLE)
         say("import", "verified, copied, hashed once, sealed, recorded")
         release = json.loads((BUNDLE / "hermetic-bundle.json").read_text())["release"]
         self.hermetic("release", "stage", release)

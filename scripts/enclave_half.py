@@ -123,6 +123,8 @@ def prove(enclave, request):
     nowhere = {"HERMETIC_CONFIG": str(FOLDER / "no-such-file")}
     hermetic("audit", "verify", proof, "--key", public, env=nowhere)
     say("prove", f"{request} proved and verified with the proof file and the public key alone")
+    run(sys.executable, ROOT / "scripts" / "verify_proof.py", proof, public)
+    say("prove", "verified again without Hermetic (scripts/verify_proof.py, standard library only)")
     return proof, public
 
 

@@ -5,13 +5,16 @@ use anyhow::Context;
 use std::fmt::Write as _;
 
 /// Path and content of every generated page.
-fn pages() -> Vec<(&'static str, String)> {
-    vec![("docs/configuration.md", hermetic_config::reference_markdown()), ("docs/errors.md", errors())]
+fn pages(repository: &Repository) -> Vec<(&'static str, String)> {
+    vec![
+        ("docs/configuration.md", hermetic_config::reference_markdown()),
+        ("docs/errors.md", errors(repository)),
+    ]
 }
 
 pub(crate) fn write(repository: &Repository) -> anyhow::Result<Vec<&'static str>> {
     let mut written = Vec::new();
-    for (path, content) in pages() {
+    for (path, content) in pages(repository) {
         std::fs::write(repository.root.join(path), content).with_context(|| format!("write {path}"))?;
         written.push(path);
     }
@@ -40,24 +43,23 @@ const RANGES: [(&str, &str); 10] = [
     ("E10", "Process and command line"),
 ];
 
-fn errors() -> String {
+fn errors(repository: &Repository) -> String {
     let mut page = String::from(
         "# Error codes\n\n\
         <!-- Generated from crates/diagnostics/pages by `cargo xtask docs`. -->\n\n\
         Every error an operator can meet has a code that never changes its meaning. `hermetic explain CODE` prints its page\n\
         from the binary; no network is needed.\n",
     );
+    let pages = repository.files.iter().filter(|file| file.path.starts_with("crates/diagnostics/pages/"));
     for (prefix, title) in RANGES {
-        let of_range: Vec<_> =
-            hermetic_diagnostics::index().into_iter().filter(|(code, _)| code.starts_with(prefix)).collect();
+        let of_range: Vec<_> = pages.clone().filter(|file| file.stem().starts_with(prefix)).collect();
         if of_range.is_empty() {
             continue;
         }
         let _ = write!(page, "\n## {title}\n");
-        for (code, heading) in of_range {
-            let text = hermetic_diagnostics::page(code).unwrap_or_default();
-            let body = text.split_once('\n').map_or("", |(_, body)| body).trim();
-            let _ = write!(page, "\n### {code}: {heading}\n\n{body}\n");
+        for file in of_range {
+            let (heading, body) = file.text.split_once('\n').unwrap_or((&file.text, ""));
+            let _ = write!(page, "\n##{heading}\n\n{}\n", body.trim());
         }
     }
     page
