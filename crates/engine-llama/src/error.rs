@@ -61,6 +61,8 @@ pub enum SubmitError {
     Parameter { key: &'static str, expected: &'static str, found: String },
     #[error("expected a response format this engine can enforce")]
     Grammar(#[from] GrammarError),
+    #[error("this model embeds text and cannot generate it")]
+    Unsupported,
     #[error("this model has no chat template")]
     NoTemplate,
     #[error("the model's chat template refuses these messages")]
@@ -87,6 +89,8 @@ pub enum StepError {
 /// Why inputs were not embedded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EmbedError {
+    #[error("this model generates text and cannot embed it")]
+    Unsupported,
     #[error("expected each input to be at most {window} tokens, found {found} in input {index}")]
     TooLong { index: usize, found: u32, window: u32 },
     #[error("expected token ids below {vocabulary}, found {found}")]

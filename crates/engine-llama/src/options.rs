@@ -20,9 +20,9 @@ pub struct LlamaOptions {
 }
 
 impl LlamaOptions {
-    /// Eight slots of 4096 tokens, 64 waiting, 512 tokens a step.
+    /// Four slots of 4096 tokens, 64 waiting, 512 tokens a step.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, threads: 0, slots: 8, context: 4096, queue: 64, batch: 512 }
+        Self { path, threads: 0, slots: 4, context: 4096, queue: 64, batch: 512 }
     }
 
     pub(crate) fn threads(&self) -> i32 {

@@ -64,6 +64,14 @@ fn a_token_outside_the_vocabulary_never_reaches_native_code() {
 }
 
 #[test]
+fn a_text_that_spells_a_control_token_stays_text() {
+    let tokens = load().tokenize("before [SEP] behind");
+    // 101 and 102 are [CLS] and [SEP]: once each, at the edges.
+    assert_eq!(tokens.iter().filter(|token| **token == 102).count(), 1, "{tokens:?}");
+    assert_eq!((tokens.first(), tokens.last()), (Some(&101), Some(&102)));
+}
+
+#[test]
 fn a_full_queue_refuses_and_everything_accepted_is_answered() {
     let model =
         EmbeddingModel::load(&LlamaOptions { queue: 1, ..LlamaOptions::new(models().embedding.clone()) })

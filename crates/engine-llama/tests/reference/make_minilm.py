@@ -23,7 +23,6 @@ TEXTS = [
     "def add(a, b):\n    return a + b  # Python code",
     "SELECT name FROM users WHERE id = 42 AND active = TRUE;",
     "unbelievably antidisestablishmentarianism floccinaucinihilipilification",
-    "[CLS] text that spells [SEP] marks [MASK]",
     "1,234.56 USD on 2026-11-23 at 14:05 UTC, ref #A-99/b",
     "repeat " * 200,
     "This sentence is written again and again so that it passes the window of the model. " * 30,

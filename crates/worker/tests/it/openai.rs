@@ -1,0 +1,198 @@
+use super::client::{get, options, post, post_stream, ready, send, spec};
+use hermetic_worker::{ModelKind, Supervisor};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// One worker for all claims about one surface: loading is what takes the time.
+async fn with_worker<F: AsyncFnOnce(PathBuf)>(kind: ModelKind, claims: F) {
+    let folder = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::start(options(folder.path()), vec![spec(kind)]);
+    let status = ready(&supervisor, &format!("demo-{kind}")).await;
+    claims(status.socket).await;
+    supervisor.shutdown().await;
+}
+
+fn question() -> Value {
+    json!({
+        "model": "whatever",
+        "messages": [{"role": "user", "content": "What is the capital of France?"}],
+        "temperature": 0,
+        "max_tokens": 12
+    })
+}
+
+fn with(mut base: Value, more: Value) -> Value {
+    base.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    base
+}
+
+#[tokio::test]
+async fn chat_speaks_openai_whole_and_in_chunks() {
+    with_worker(ModelKind::Chat, async |socket| {
+        let path = "/v1/chat/completions";
+        let (status, whole) = post(&socket, path, &question()).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(whole["object"], "chat.completion");
+        assert_eq!(whole["model"], "demo-chat");
+        assert!(whole["id"].as_str().unwrap().starts_with("chatcmpl-"));
+        let choice = &whole["choices"][0];
+        assert_eq!((&choice["message"]["role"], &choice["logprobs"]), (&json!("assistant"), &Value::Null));
+        let usage = &whole["usage"];
+        let sum = usage["prompt_tokens"].as_u64().unwrap() + usage["completion_tokens"].as_u64().unwrap();
+        assert_eq!(usage["total_tokens"], sum);
+
+        let streamed = with(question(), json!({"stream": true, "stream_options": {"include_usage": true}}));
+        let events = post_stream(&socket, path, &streamed).await;
+        assert_eq!(events.last().unwrap(), "[DONE]");
+        let chunks: Vec<Value> =
+            events[..events.len() - 1].iter().map(|e| serde_json::from_str(e).unwrap()).collect();
+        assert_eq!(chunks[0]["choices"][0]["delta"], json!({"role": "assistant", "content": ""}));
+        let text: String =
+            chunks.iter().filter_map(|c| c["choices"][0]["delta"]["content"].as_str()).collect();
+        assert_eq!(text, choice["message"]["content"].as_str().unwrap());
+        let (last, before) = chunks.split_last().unwrap();
+        assert_eq!((&last["choices"], &last["usage"]), (&json!([]), usage));
+        assert!(
+            before.iter().all(|chunk| chunk["usage"].is_null() && chunk["object"] == "chat.completion.chunk")
+        );
+        assert_eq!(before.last().unwrap()["choices"][0]["finish_reason"], choice["finish_reason"]);
+
+        let probable = with(question(), json!({"logprobs": true, "top_logprobs": 2, "n": 2}));
+        let (_, probable) = post(&socket, path, &probable).await;
+        assert_eq!(probable["choices"].as_array().unwrap().len(), 2);
+        let first = &probable["choices"][1]["logprobs"]["content"][0];
+        assert_eq!(first["top_logprobs"].as_array().unwrap().len(), 2);
+        assert!(first["logprob"].as_f64().unwrap() <= 0.0 && first["bytes"].is_array());
+
+        completions(&socket).await;
+        refusals(&socket).await;
+        leaving(&socket).await;
+    })
+    .await;
+}
+
+async fn completions(socket: &Path) {
+    let body = json!({"prompt": "One, two, three,", "max_tokens": 6, "temperature": 0, "logprobs": 1});
+    let (_, whole) = post(socket, "/v1/completions", &body).await;
+    assert_eq!(whole["object"], "text_completion");
+    let (text, lists) = (&whole["choices"][0]["text"], &whole["choices"][0]["logprobs"]);
+    let tokens: String = lists["tokens"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
+    assert_eq!(tokens, text.as_str().unwrap());
+    assert_eq!(
+        lists["text_offset"].as_array().unwrap().len(),
+        lists["top_logprobs"].as_array().unwrap().len()
+    );
+    let events = post_stream(socket, "/v1/completions", &with(body, json!({"stream": true}))).await;
+    let streamed: String = events[..events.len() - 1]
+        .iter()
+        .map(|e| serde_json::from_str::<Value>(e).unwrap()["choices"][0]["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(streamed, text.as_str().unwrap());
+}
+
+async fn refusals(socket: &Path) {
+    let path = "/v1/chat/completions";
+    let cases = [
+        (with(question(), json!({"max_tokens": 5000})), "context_length_exceeded"),
+        (with(question(), json!({"tools": [{"type": "function"}]})), "unsupported_parameter"),
+        (with(question(), json!({"temperature": 9})), "invalid_value"),
+        (with(question(), json!({"messages": []})), "invalid_value"),
+        (json!({"messages": "hello"}), "invalid_json"),
+        (
+            with(
+                question(),
+                json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}}),
+            ),
+            "invalid_json_schema",
+        ),
+    ];
+    for (body, code) in cases {
+        let (status, answer) = post(socket, path, &body).await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (StatusCode::BAD_REQUEST, &json!(code)),
+            "{body}: {answer}"
+        );
+        assert_eq!(answer["error"]["type"], "invalid_request_error");
+    }
+    let (_, overflow) = post(socket, path, &with(question(), json!({"max_tokens": 5000}))).await;
+    let message = overflow["error"]["message"].as_str().unwrap();
+    assert!(message.contains("1024") && message.contains("5000 for the answer"), "{message}");
+    let (status, embedding) = post(socket, "/v1/embeddings", &json!({"input": "text"})).await;
+    assert_eq!((status, &embedding["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("unsupported_model")));
+    let (status, _) = post(socket, "/v1/nothing", &json!({})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+/// Two slots and two places in the queue: four long answers fill the worker, the fifth is refused, and when the four
+/// clients leave the worker is free again.
+async fn leaving(socket: &Path) {
+    let path = "/v1/chat/completions";
+    let long = with(
+        question(),
+        json!({"stream": true, "max_tokens": 900, "messages": [{"role": "user", "content": "Tell a very long story."}]}),
+    );
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut response = send(socket, "POST", path, long.to_string()).await;
+        assert!(response.body_mut().frame().await.unwrap().is_ok());
+        open.push(response);
+    }
+    let (status, refused) = post(socket, path, &question()).await;
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (StatusCode::TOO_MANY_REQUESTS, &json!("engine_queue_full"))
+    );
+    drop(open);
+    // Each of these would wait for minutes if a slot were still held.
+    loop {
+        let load = &get(socket, "/internal/status").await["load"];
+        if *load == json!({"active": 0, "waiting": 0}) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(post(socket, path, &question()).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn embeddings_come_as_numbers_and_as_base64_of_the_same() {
+    use base64::Engine as _;
+    with_worker(ModelKind::Embedding, async |socket| {
+        let path = "/v1/embeddings";
+        let (status, floats) =
+            post(&socket, path, &json!({"input": ["a text", "another"], "model": "m"})).await;
+        assert_eq!(
+            (status, &floats["object"], &floats["data"][1]["index"]),
+            (StatusCode::OK, &json!("list"), &json!(1))
+        );
+        let vector: Vec<f32> = serde_json::from_value(floats["data"][0]["embedding"].clone()).unwrap();
+        assert_eq!(vector.len(), 384);
+        let length: f32 = vector.iter().map(|x| x * x).sum();
+        assert!((length - 1.0).abs() < 1e-5);
+        let body = json!({"input": ["a text", "another"], "encoding_format": "base64"});
+        let (_, encoded) = post(&socket, path, &body).await;
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(encoded["data"][0]["embedding"].as_str().unwrap())
+            .unwrap();
+        let decoded: Vec<f32> = bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(decoded, vector);
+        let (_, tokens) = post(&socket, path, &json!({"input": [[101, 7592, 102]]})).await;
+        assert_eq!(tokens["usage"]["prompt_tokens"], 3);
+        let long = "word ".repeat(400);
+        let (status, refused) = post(&socket, path, &json!({"input": long})).await;
+        assert_eq!(
+            (status, &refused["error"]["code"]),
+            (StatusCode::BAD_REQUEST, &json!("context_length_exceeded"))
+        );
+        let (status, cut) = post(&socket, path, &json!({"input": long, "truncate_prompt_tokens": -1})).await;
+        assert_eq!((status, &cut["usage"]["prompt_tokens"]), (StatusCode::OK, &json!(256)));
+        for bad in [json!({"input": ""}), json!({"input": []}), json!({"input": "x", "dimensions": 7})] {
+            assert_eq!(post(&socket, path, &bad).await.0, StatusCode::BAD_REQUEST, "{bad}");
+        }
+        assert_eq!(get(&socket, "/v1/models").await["data"][0]["id"], "demo-embedding");
+    })
+    .await;
+}
