@@ -19,6 +19,9 @@ pub struct UtcTimeError {
 }
 
 impl UtcTime {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     pub fn from_unix_millis(millis: UnixMillis) -> Result<Self, UtcTimeError> {
         if millis > MILLIS_MAX {
             return Err(UtcTimeError { found: format!("{millis} ms") });

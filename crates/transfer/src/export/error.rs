@@ -96,7 +96,7 @@ impl ExportError {
 impl Diagnose for ExportError {
     fn code(&self) -> Code {
         if self.disk_full() {
-            return Code::new("E0302");
+            return Code::new("E0323");
         }
         match self {
             Self::ReleaseFile { .. } => Code::new("E0310"),
@@ -112,11 +112,11 @@ impl Diagnose for ExportError {
             Self::Convert { source, .. } => source.code(),
             Self::NotGguf { .. } | Self::Weights { .. } => Code::new("E0320"),
             Self::Stopped => Code::new("E0321"),
-            Self::Output(_) | Self::NoRoom { .. } => Code::new("E0301"),
+            Self::Output(_) | Self::NoRoom { .. } => Code::new("E0322"),
             Self::Store(error) => error.code(),
             Self::KeyFolder { .. } => Code::new("E0411"),
             Self::Key(error) => error.code(),
-            Self::Root(_) => Code::new("E0416"),
+            Self::Root(_) => Code::new("E0419"),
             Self::Signing(error) => error.code(),
             Self::Previous { .. } => Code::new("E0414"),
             Self::Counter { .. } => Code::new("E0417"),
