@@ -131,7 +131,10 @@ impl ChatModel {
         let (inner, wanted) = (&self.0, sequences.len());
         let slots = inner.description.slots;
         let most = usize::try_from(slots).unwrap_or(usize::MAX).saturating_add(inner.queue);
-        let full = |waiting| SubmitError::QueueFull { slots, waiting, capacity: inner.queue };
+        let full = |held: usize| {
+            let waiting = held.saturating_sub(usize::try_from(slots).unwrap_or(held));
+            SubmitError::QueueFull { slots, waiting, capacity: inner.queue }
+        };
         inner.gauges.reserve(wanted, most).map_err(full)?;
         inner.jobs.send(sequences).map_err(|_| {
             inner.gauges.give_back(wanted);

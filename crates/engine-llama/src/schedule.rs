@@ -20,26 +20,25 @@ const PROMPT_BESIDE_ANSWERS: usize = 128;
 /// Sequences in slots and waiting, readable from outside the thread.
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
+    /// Accepted and not ended: the one number admission looks at.
+    held: AtomicUsize,
     active: AtomicUsize,
-    waiting: AtomicUsize,
 }
 
 impl Gauges {
     pub(crate) fn load(&self) -> Load {
-        Load { active: self.active.load(Ordering::SeqCst), waiting: self.waiting.load(Ordering::SeqCst) }
+        let active = self.active.load(Ordering::SeqCst);
+        Load { active, waiting: self.held.load(Ordering::SeqCst).saturating_sub(active) }
     }
 
-    /// Takes `wanted` places if no more than `most` sequences are then waiting or active.
+    /// Takes `wanted` places if no more than `most` sequences are then held; else says how many are.
     pub(crate) fn reserve(&self, wanted: usize, most: usize) -> Result<(), usize> {
-        let update = |waiting: usize| {
-            let active = self.active.load(Ordering::SeqCst);
-            (active + waiting + wanted <= most).then_some(waiting + wanted)
-        };
-        self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, update).map(drop)
+        let update = |held: usize| (held + wanted <= most).then_some(held + wanted);
+        self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, update).map(drop)
     }
 
     pub(crate) fn give_back(&self, places: usize) {
-        self.waiting.fetch_sub(places, Ordering::SeqCst);
+        self.held.fetch_sub(places, Ordering::SeqCst);
     }
 }
 
@@ -104,9 +103,7 @@ impl Scheduler<'_> {
     fn fill_slots(&mut self) {
         for slot in self.slots.iter_mut().filter(|slot| slot.is_none()) {
             let Some(sequence) = self.waiting.pop_front() else { return };
-            // Active first: a reader between the two sees one place too many taken, never one too few.
             self.gauges.active.fetch_add(1, Ordering::SeqCst);
-            self.gauges.give_back(1);
             *slot = Some(sequence);
         }
     }
@@ -116,6 +113,7 @@ impl Scheduler<'_> {
             && place.take().is_some()
         {
             self.gauges.active.fetch_sub(1, Ordering::SeqCst);
+            self.gauges.give_back(1);
             let id = u32::try_from(slot).ok();
             if let Err(error) = self.context.clear_kv_cache_seq(id, None, None) {
                 tracing::warn!(slot, %error, "a slot's memory could not be cleared");

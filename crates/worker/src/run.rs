@@ -14,6 +14,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixStream};
@@ -99,6 +100,9 @@ impl Diagnose for WorkerError {
     }
 }
 
+/// For open answers to say that the engine is gone.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Runs until told to end (SIGTERM, SIGINT), until the supervisor is gone, or until the engine is.
 pub fn run_worker(options: &WorkerOptions, clock: &Clock) -> Result<(), WorkerError> {
     if let Some(parent) = options.parent {
@@ -167,6 +171,11 @@ async fn serve(options: &WorkerOptions, face: &Arc<Face>) -> Result<(), WorkerEr
             () = face.engine.stopped() => break Err(WorkerError::EngineStopped),
         }
     };
+    if matches!(outcome, Err(WorkerError::EngineStopped)) {
+        // Every open answer still gets its error event.
+        let last_words = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_WORDS_WITHIN, last_words).await;
+    }
     // Dropping the connections drops their generations; the supervisor drains before it signals.
     connections.shutdown().await;
     hermetic_bounded_io::remove_durable(&options.socket)?;

@@ -24,7 +24,8 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn load() -> EmbeddingModel {
-    EmbeddingModel::load(&LlamaOptions::new(models().embedding.clone())).unwrap()
+    EmbeddingModel::load(&LlamaOptions { threads: 1, ..LlamaOptions::new(models().embedding.clone()) })
+        .unwrap()
 }
 
 fn cosine_distance(a: &[f32], b: &[f32]) -> f64 {

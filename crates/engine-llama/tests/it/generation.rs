@@ -5,7 +5,9 @@ use hermetic_engine_llama::{
 };
 
 fn load(slots: u32, queue: usize) -> ChatModel {
-    let options = LlamaOptions { slots, queue, context: 1024, ..LlamaOptions::new(models().chat.clone()) };
+    // One thread each: tests run side by side.
+    let options =
+        LlamaOptions { slots, queue, context: 1024, threads: 1, ..LlamaOptions::new(models().chat.clone()) };
     ChatModel::load(&options).unwrap()
 }
 
@@ -138,7 +140,7 @@ fn logprobs_are_chances() {
 fn sixteen_at_once_each_answer_as_they_do_alone() {
     let model = load(16, 16);
     let requests: Vec<_> = (0..16)
-        .map(|i| ask(&format!("What is {} plus {}? Explain shortly.", i + 2, 3 * i + 1), 24))
+        .map(|i| ask(&format!("What is {} plus {}? Explain shortly.", i + 2, 3 * i + 1), 12))
         .collect();
     let alone: Vec<_> = requests.iter().map(|request| answer(&model, request).text).collect();
     let generations: Vec<_> = requests.iter().map(|request| model.generate(request).unwrap()).collect();
@@ -151,7 +153,7 @@ fn sixteen_at_once_each_answer_as_they_do_alone() {
 #[test]
 fn dropping_a_generation_frees_its_slot_for_the_next() {
     let model = load(1, 1);
-    let mut endless = model.generate(&ask("Write a very long story.", 900)).unwrap();
+    let mut endless = model.generate(&ask("Write a very long story.", 500)).unwrap();
     assert!(matches!(endless.next_blocking(), Some(Event::Text { .. })));
     drop(endless);
     // With one slot this answer can only come after the slot was given up.

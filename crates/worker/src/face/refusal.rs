@@ -38,7 +38,10 @@ impl Refusal {
     }
 
     pub(crate) fn json(error: &serde_json::Error) -> Self {
-        let message = format!("expected a request of this API as JSON: {error}");
+        // What is missing may be named; what was found is somebody's prompt and may not.
+        let text = error.to_string();
+        let detail = if text.starts_with("missing field") { text } else { format!("line {}", error.line()) };
+        let message = format!("expected a request of this API as JSON: {detail}");
         Self::new(StatusCode::BAD_REQUEST, INVALID, "invalid_json", message)
     }
 

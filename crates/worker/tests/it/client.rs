@@ -28,7 +28,7 @@ pub fn spec(kind: ModelKind) -> WorkerSpec {
         digest: Digest::of(kind.as_str().as_bytes()),
         kind,
         weights,
-        threads: None,
+        threads: Some(1),
         context: Some(1024),
         slots: Some(2),
         queue: Some(2),
