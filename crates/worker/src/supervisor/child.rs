@@ -1,6 +1,7 @@
 //! The life of one worker: start, ready, end, pause, start again.
 
 use super::{Incident, Shared, WorkerSpec, WorkerState, WorkerStatus, probe};
+use hermetic_digest::Digest;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -26,7 +27,9 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 const LINE_BYTES_MAX: usize = 4096;
 
 pub(super) async fn keep_running(shared: Arc<Shared>, spec: WorkerSpec, stop: CancellationToken) {
-    let socket = shared.options.run_dir.join(format!("{}-{}.sock", spec.kind, spec.digest.short()));
+    // Two names may serve the same weights; a name may hold what a path may not.
+    let name = Digest::of(spec.model.as_bytes()).short();
+    let socket = shared.options.run_dir.join(format!("{}-{}-{name}.sock", spec.kind, spec.digest.short()));
     let mut life = Life { shared, spec, socket, stop, restarts: 0 };
     life.run().await;
     life.shared.withdraw(&life.spec.model, life.spec.digest);
@@ -94,11 +97,14 @@ impl Life {
             }
         };
         let pid = child.id();
+        // Taken out, because waiting for a child closes its stdin first, and that would be the sign to end.
+        let lifeline = child.stdin.take();
         let mut log = JoinSet::new();
         if let Some(stderr) = child.stderr.take() {
             log.spawn(forward(BufReader::new(stderr), self.spec.model.clone()));
         }
         let end = self.watch(&mut child, pid).await;
+        drop(lifeline);
         // Its last words are the ones that explain its end; a grandchild holding the pipe must not hold us.
         let _ = tokio::time::timeout(LAST_WORDS_WITHIN, log.join_next()).await;
         end

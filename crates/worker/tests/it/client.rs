@@ -14,11 +14,11 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
-pub fn connector() -> Connector {
+pub(crate) fn connector() -> Connector {
     Connector::new(AllowList::new(Vec::new(), Vec::new()))
 }
 
-pub fn spec(kind: ModelKind) -> WorkerSpec {
+pub(crate) fn spec(kind: ModelKind) -> WorkerSpec {
     let weights = match kind {
         ModelKind::Chat => models().chat.clone(),
         ModelKind::Embedding => models().embedding.clone(),
@@ -35,7 +35,7 @@ pub fn spec(kind: ModelKind) -> WorkerSpec {
     }
 }
 
-pub fn options(run_dir: &Path) -> SupervisorOptions {
+pub(crate) fn options(run_dir: &Path) -> SupervisorOptions {
     SupervisorOptions {
         program: env!("CARGO_BIN_EXE_worker-under-test").into(),
         arguments: Vec::new(),
@@ -48,17 +48,17 @@ pub fn options(run_dir: &Path) -> SupervisorOptions {
 }
 
 /// Waits until a row looks as wanted.
-pub async fn until(supervisor: &Supervisor, wanted: impl Fn(&WorkerStatus) -> bool) -> WorkerStatus {
+pub(crate) async fn until(supervisor: &Supervisor, wanted: impl Fn(&WorkerStatus) -> bool) -> WorkerStatus {
     let mut status = supervisor.status();
     let rows = status.wait_for(|rows| rows.iter().any(&wanted)).await.unwrap().clone();
     rows.into_iter().find(|row| wanted(row)).unwrap()
 }
 
-pub async fn ready(supervisor: &Supervisor, model: &str) -> WorkerStatus {
+pub(crate) async fn ready(supervisor: &Supervisor, model: &str) -> WorkerStatus {
     until(supervisor, |row| row.model == model && row.state == WorkerState::Ready).await
 }
 
-pub async fn send(socket: &Path, method: &str, path: &str, body: String) -> http::Response<Incoming> {
+pub(crate) async fn send(socket: &Path, method: &str, path: &str, body: String) -> http::Response<Incoming> {
     let stream = connector().unix(socket).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     // The connection ends when the sender and the answer's body are gone: dropping the answer closes it.
@@ -67,21 +67,21 @@ pub async fn send(socket: &Path, method: &str, path: &str, body: String) -> http
     sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap()
 }
 
-pub async fn post(socket: &Path, path: &str, body: &Value) -> (StatusCode, Value) {
+pub(crate) async fn post(socket: &Path, path: &str, body: &Value) -> (StatusCode, Value) {
     let response = send(socket, "POST", path, body.to_string()).await;
     let status = response.status();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&bytes).unwrap())
 }
 
-pub async fn get(socket: &Path, path: &str) -> Value {
+pub(crate) async fn get(socket: &Path, path: &str) -> Value {
     let bytes =
         send(socket, "GET", path, String::new()).await.into_body().collect().await.unwrap().to_bytes();
     serde_json::from_slice(&bytes).unwrap()
 }
 
 /// The `data:` lines of a streamed answer.
-pub async fn post_stream(socket: &Path, path: &str, body: &Value) -> Vec<String> {
+pub(crate) async fn post_stream(socket: &Path, path: &str, body: &Value) -> Vec<String> {
     let response = send(socket, "POST", path, body.to_string()).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
