@@ -139,3 +139,57 @@ impl Queue {
         self.space.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pending::block_on;
+    use std::sync::Arc;
+
+    fn append(bytes: usize) -> Work {
+        let record = vec![b'x'; bytes];
+        let leaf = TreeHash::leaf(&record);
+        Work::Append(Job { record, leaf, done: oneshot::channel().0 })
+    }
+
+    fn is_full(pushed: Result<(), (Work, AppendError)>) -> bool {
+        matches!(pushed, Err((_, AppendError::QueueFull { .. })))
+    }
+
+    #[test]
+    fn a_full_queue_refuses_by_records_and_by_bytes() {
+        let queue = Queue::new(2, 100);
+        assert!(queue.push(append(10)).is_ok() && queue.push(append(10)).is_ok());
+        assert!(is_full(queue.push(append(10))));
+        assert_eq!(queue.take().len(), 2);
+        assert!(queue.push(append(60)).is_ok());
+        assert!(is_full(queue.push(append(60))));
+        assert_eq!(queue.take().len(), 1);
+        assert!(queue.push(append(500)).is_ok(), "what is larger than the queue still gets through alone");
+    }
+
+    #[test]
+    fn who_waits_for_room_gets_in_when_there_is_some_and_out_when_it_closes() {
+        let queue = Arc::new(Queue::new(1, 1000));
+        assert!(queue.push(append(1)).is_ok());
+        let waiting = Arc::clone(&queue);
+        let waiter = std::thread::spawn(move || block_on(waiting.push_when_room(append(2))));
+        assert_eq!(queue.take().len(), 1);
+        assert!(waiter.join().unwrap().is_ok());
+        let waiting = Arc::clone(&queue);
+        let waiter = std::thread::spawn(move || block_on(waiting.push_when_room(append(3))));
+        queue.close();
+        assert!(matches!(waiter.join().unwrap(), Err((_, AppendError::Closed))));
+        assert_eq!((queue.take().len(), queue.take().len()), (1, 0), "what was in line is still served");
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_keeps_the_order() {
+        let queue = Queue::new(usize::MAX, usize::MAX);
+        for _ in 0..5 {
+            assert!(queue.push(append(BATCH_BYTES_MAX / 2)).is_ok());
+        }
+        let sizes: Vec<usize> = std::iter::repeat_with(|| queue.take().len()).take(3).collect();
+        assert_eq!(sizes, [2, 2, 1]);
+    }
+}

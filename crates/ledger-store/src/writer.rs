@@ -123,9 +123,10 @@ impl Writer {
         let frames: u64 = jobs.iter().map(|job| (HEADER_BYTES + job.record.len()) as u64).sum();
         let room = if self.shared.publisher_is_full() {
             Err(AppendError::DiskFull)
-        } else if self.segment.has_room(frames) {
+        } else if self.segment.has_room(frames) && !self.full {
             Ok(())
         } else {
+            // Once full, always: a small record that still fits would only make "full" and "resumed" take turns.
             self.rotate()
         };
         match room {
@@ -190,5 +191,58 @@ impl Writer {
         self.frontier.push(leaf);
         self.publish(vec![Entry { record, leaf }]);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pending::PendingAppend;
+    use crate::shared::Health;
+    use hermetic_diagnostics::Diagnose;
+    use std::path::Path;
+    use std::sync::mpsc::sync_channel;
+    use tokio::sync::oneshot;
+
+    fn job(queue: &Queue, mark: &str) -> PendingAppend {
+        let (done, answer) = oneshot::channel();
+        let record = mark.as_bytes().to_vec();
+        let leaf = TreeHash::leaf(&record);
+        assert!(queue.push(Work::Append(Job { record, leaf, done })).is_ok());
+        PendingAppend::waiting(answer)
+    }
+
+    #[test]
+    fn after_one_failed_write_every_record_is_refused_and_none_is_published() {
+        // A device that refuses every write for real.
+        let device = Path::new("/dev/full");
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(device).unwrap();
+        let (publisher, published) = sync_channel(4);
+        let shared = Arc::new(Shared::default());
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Writer {
+            layout: Layout::new(folder.path()),
+            segment_bytes: 0,
+            segment: Segment::over(file, device),
+            frontier: Frontier::new(),
+            next_batch: 1,
+            clock: Clock::manual(0),
+            shared: Arc::clone(&shared),
+            publisher,
+            full: false,
+            buffer: Vec::new(),
+        };
+        let queue = Arc::new(Queue::new(10, 1000));
+        let first = [job(&queue, "a"), job(&queue, "b")];
+        let to_write = Arc::clone(&queue);
+        let thread = std::thread::spawn(move || writer.run(&to_write));
+        for pending in first {
+            assert_eq!(pending.wait().unwrap_err().code().as_str(), "E0601");
+        }
+        assert_eq!(job(&queue, "c").wait().unwrap_err().code().as_str(), "E0601");
+        assert!(matches!(shared.health(), Health::Failed(_)));
+        queue.close();
+        thread.join().unwrap();
+        assert!(published.recv().is_err(), "nothing that is not durable is published");
     }
 }

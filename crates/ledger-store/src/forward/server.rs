@@ -180,11 +180,14 @@ fn work(question: Question, done: oneshot::Sender<Outcome<u64>>) -> Result<Work,
 }
 
 fn answer(stream: UnixStream, open: &Receiver<Answer>) {
-    let mut stream = BufWriter::new(stream);
+    let mut writing = BufWriter::new(&stream);
     while let Ok(answer) = open.recv() {
         let answer = block_on(answer).unwrap_or(Err(AppendError::Closed));
-        if write_answer(&mut stream, &answer).and_then(|()| stream.flush()).is_err() {
-            return;
+        if write_answer(&mut writing, &answer).and_then(|()| writing.flush()).is_err() {
+            break;
         }
     }
+    drop(writing);
+    // Said outright: other handles on this socket are kept, and the caller would wait for ever.
+    let _ = stream.shutdown(Shutdown::Both);
 }

@@ -1,0 +1,72 @@
+//! A disk that is full: refused, recorded, resumed.
+
+use super::support::{PLACE, ROLE, holds, open, record, role};
+use hermetic_diagnostics::Diagnose;
+use hermetic_ledger::RecordView;
+use hermetic_ledger_store::Health;
+use std::process::Command;
+
+/// Played inside a mount namespace of its own, on a filesystem of 40 MiB.
+#[test]
+fn full_disk_writer() {
+    let Some(place) = role("full-disk-writer") else { return };
+    let ballast = place.join("ballast");
+    std::fs::write(&ballast, vec![1u8; 12 << 20]).unwrap();
+    let ledger = open(&place);
+    let mut acknowledged = Vec::new();
+    let refused = loop {
+        let mark = format!("m{}", acknowledged.len());
+        match ledger.append_blocking(&record(&mark, 30_000)) {
+            Ok(appended) => acknowledged.push((appended.index, mark)),
+            Err(error) => break error,
+        }
+        assert!(acknowledged.len() < 5000, "40 MiB are full by now");
+    };
+    assert_eq!(refused.code().as_str(), "E0602");
+    assert!(matches!(ledger.health(), Health::Full));
+    assert_eq!(ledger.append_blocking(&record("small", 1)).unwrap_err().code().as_str(), "E0602");
+    // The refusal itself is a record, in the room kept for it.
+    let full_at = ledger.size() - 1;
+
+    std::fs::remove_file(&ballast).unwrap();
+    let resumed = loop {
+        // The publisher finds the room by itself at its next interval.
+        match ledger.append_blocking(&record("after", 30_000)) {
+            Ok(appended) => break appended.index,
+            Err(error) => assert_eq!(error.code().as_str(), "E0602"),
+        }
+    };
+    assert!(matches!(ledger.health(), Health::Writing));
+    let kind = |index: u64| RecordView::of(index, &ledger.read(index).unwrap()).kind;
+    assert_eq!(kind(full_at), "ledger.full");
+    assert_eq!(kind(resumed - 1), "ledger.resumed");
+    for (index, mark) in acknowledged {
+        assert!(holds(&ledger.read(index).unwrap(), &mark), "{mark}");
+    }
+    ledger.close();
+    assert!(holds(&open(&place).read(resumed).unwrap(), "after"));
+}
+
+#[test]
+fn a_full_disk_refuses_records_says_so_in_the_log_and_resumes() {
+    let place = tempfile::tempdir().unwrap();
+    let script = r#"mount -t tmpfs -o size=40m none "$HERMETIC_LEDGER_TEST_PLACE" && exec "$0" --exact it::full_disk::full_disk_writer --test-threads=1"#;
+    let allowed = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+    if !allowed {
+        eprintln!("skipped: this system lets nobody make a mount namespace");
+        return;
+    }
+    let output = Command::new("unshare")
+        .args(["-rm", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(ROLE, "full-disk-writer")
+        .env(PLACE, place.path())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
