@@ -12,11 +12,13 @@
 //! - a role is met by distinct *keys*, not by distinct signatures or ids;
 //! - the wall clock alone never refuses anything.
 
+pub mod ceremony;
 mod dsse;
 mod error;
 pub mod expiry;
 mod release;
 mod root;
+pub mod signing;
 mod transport;
 mod trust_store;
 mod tuf;

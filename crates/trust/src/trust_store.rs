@@ -59,6 +59,10 @@ impl TrustStore {
         Self { folder: folder.to_owned() }
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn root_path(&self) -> PathBuf {
         self.folder.join("root.json")
     }
