@@ -28,6 +28,9 @@ use std::path::{Path, PathBuf};
 /// Folders that a filesystem or a desktop leaves at the root of a disk. Seen, never entered.
 const IGNORED: [&str; 4] = ["lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes"];
 
+/// Takes a piece of a part and where it lies in the blob.
+type Sink<'a> = dyn FnMut(&[u8], u64) -> Result<(), ImportError> + 'a;
+
 /// A bundle whose documents fit together and whose files are all there, at the sizes stated.
 #[derive(Debug)]
 pub(super) struct Media {
@@ -76,7 +79,7 @@ fn read_part(
     root: &Path,
     job: &Job<'_>,
     buffer: &mut [u8],
-    sink: &mut dyn FnMut(&[u8], u64) -> Result<(), ImportError>,
+    sink: &mut Sink<'_>,
 ) -> Result<(), ImportError> {
     let Job { blob, part } = job;
     let file = open_blob(root, blob)?;
