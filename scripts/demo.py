@@ -22,7 +22,7 @@ def install_sdks():
         run(pip, "install", "--quiet", "-r", SDK / "python" / "requirements.txt")
         say("sdk", "OpenAI Python SDK installed")
     if shutil.which("npm") and not (SDK / "node" / "node_modules").exists():
-        run("npm", "ci", "--silent", "--no-audit", "--no-fund", "--prefix", SDK / "node")
+        run("npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", SDK / "node")
         say("sdk", "OpenAI Node SDK installed")
 
 

@@ -1,4 +1,5 @@
-//! Error codes: a code in the source has a page, a page has a code in the source, a code belongs to one crate.
+//! Error codes: a code in the source has a page, a page has a code in the source, and crates that do not know each other
+//! do not share one: the same number would come to mean two things.
 
 use crate::repository::{File, Finding, Repository};
 use std::collections::BTreeMap;
@@ -29,8 +30,8 @@ pub(crate) fn check(repository: &Repository) -> Vec<Finding> {
                 format!("{code} has no page {PAGES}{code}.md"),
             ));
         }
-        if let Some((other, line)) = places.iter().find(|(other, _)| other.crate_name() != file.crate_name())
-        {
+        let strangers = places.iter().find(|(other, _)| !know_each_other(repository, file, other));
+        if let Some((other, line)) = strangers {
             let first = file.crate_name().unwrap_or_default();
             findings.push(Finding::new(
                 RULE,
@@ -45,6 +46,16 @@ pub(crate) fn check(repository: &Repository) -> Vec<Finding> {
         unused.map(|page| Finding::new(RULE, &page.path, 1, "no code in the source leads to this page")),
     );
     findings
+}
+
+/// Whether two files are of one crate, or of two of which one depends on the other.
+fn know_each_other(repository: &Repository, a: &File, b: &File) -> bool {
+    let (Some(a), Some(b)) = (a.crate_name(), b.crate_name()) else { return true };
+    let names = |from: &str, to: &str| {
+        let manifest = repository.file(&format!("crates/{from}/Cargo.toml"));
+        manifest.is_some_and(|manifest| manifest.text.contains(&format!("hermetic-{to} =")))
+    };
+    a == b || names(a, b) || names(b, a)
 }
 
 /// `E` and four digits as a whole string literal, outside comments.

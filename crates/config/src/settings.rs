@@ -6,7 +6,7 @@ use crate::mistake::{Mistake, WRONG_VALUE};
 use crate::rules;
 use crate::schema::{self, Shape, View};
 use crate::tree::{Node, Value};
-use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier};
+use crate::wire::{self, Kind, LogFormat, LogLevel, Tier};
 use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,7 @@ pub struct Network {
 #[derive(Debug, Clone)]
 pub struct Gateway {
     pub listen: SocketAddr,
+    pub threads: u32,
     pub drain_grace: Duration,
     pub keep_alive: Duration,
     pub limits: GatewayLimits,
@@ -48,7 +49,9 @@ pub struct GatewayLimits {
     pub header_bytes: u64,
     pub connections: u32,
     pub header_timeout: Duration,
-    pub idle_timeout: Duration,
+    pub body_timeout: Duration,
+    pub engine_timeout: Duration,
+    pub client_stall_timeout: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -87,7 +90,6 @@ pub struct LedgerSettings {
     pub origin: String,
     pub checkpoint_interval: Duration,
     pub queue_records: u32,
-    pub capture: Capture,
 }
 
 #[derive(Debug, Clone)]
@@ -119,7 +121,6 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
             origin: file.ledger.origin,
             checkpoint_interval: file.ledger.checkpoint_interval.get(),
             queue_records: file.ledger.queue_records,
-            capture: file.ledger.capture,
         },
         import: Import { engineer: file.import.engineer },
         log: Log { level: file.log.level, format: file.log.format },
@@ -129,6 +130,7 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
 fn gateway(wire: &wire::Gateway) -> Result<Gateway, String> {
     Ok(Gateway {
         listen: formats::listen_address(&wire.listen)?,
+        threads: wire.threads,
         drain_grace: wire.drain_grace.get(),
         keep_alive: wire.keep_alive.get(),
         limits: GatewayLimits {
@@ -136,7 +138,9 @@ fn gateway(wire: &wire::Gateway) -> Result<Gateway, String> {
             header_bytes: wire.limits.header_bytes.get(),
             connections: wire.limits.connections,
             header_timeout: wire.limits.header_timeout.get(),
-            idle_timeout: wire.limits.idle_timeout.get(),
+            body_timeout: wire.limits.body_timeout.get(),
+            engine_timeout: wire.limits.engine_timeout.get(),
+            client_stall_timeout: wire.limits.client_stall_timeout.get(),
         },
     })
 }

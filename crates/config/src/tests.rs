@@ -31,7 +31,7 @@ fn a_good_file_becomes_typed_settings_with_defaults_filled_in() {
     let config = parse(GOOD, Path::new("etc/hermetic.yaml")).unwrap();
     assert_eq!(config.state_dir, Path::new("etc/state"));
     assert_eq!(config.gateway.drain_grace.as_secs(), 5);
-    assert_eq!(config.gateway.limits.request_body_bytes, 8 << 20);
+    assert_eq!(config.gateway.limits.request_body_bytes, 4 << 20);
     let [ours, theirs] = config.models.as_slice() else { panic!("two models") };
     assert!(matches!(&ours.source, ModelSource::Artifact { label, .. } if label.as_str() == "production"));
     assert!(
@@ -60,7 +60,7 @@ models:
   - name: y
     kind: chat
 ledger:
-  capture: everything
+  checkpoint_interval: often
 ";
     let found = mistakes(text);
     let expected = [
@@ -72,7 +72,7 @@ ledger:
         "8:5 [E0105] models[0].name: expected this key, found nothing",
         "10:5 [E0109] models[1].kind:",
         "12:3 [E0105] ledger.origin: expected this key, found nothing",
-        "12:12 [E0104] ledger.capture: expected one of `none`, `encrypted`, found `everything`",
+        "12:24 [E0104] ledger.checkpoint_interval: expected a whole number and a unit such as `30s`, found `often`",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {

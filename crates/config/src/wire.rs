@@ -97,6 +97,10 @@ pub(crate) struct Gateway {
     /// Address and port to listen on. `0.0.0.0:8080` listens on every interface.
     #[schemars(extend("format" = "listen-address"))]
     pub(crate) listen: String,
+    /// Threads that serve requests, each with connections of its own. One forwards tens of thousands of requests a
+    /// second; the other cores are better left to the engines.
+    #[schemars(range(min = 1, max = 256))]
+    pub(crate) threads: u32,
     /// How long open requests may go on after the process was asked to stop.
     pub(crate) drain_grace: HumanDuration,
     /// How often a quiet event stream gets a comment, so that proxies in between do not cut it.
@@ -109,6 +113,7 @@ impl Default for Gateway {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
+            threads: 1,
             drain_grace: HumanDuration::from_millis(30_000),
             keep_alive: HumanDuration::from_millis(15_000),
             limits: Limits::default(),
@@ -119,27 +124,35 @@ impl Default for Gateway {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
-    /// Largest request body. 8 MiB holds a long conversation; a larger one is refused before it is read.
+    /// Largest request body. 4 MiB: a full 128k-token context is about half a megabyte of text; pictures in messages
+    /// are the rest. A larger body is refused before it is read.
     pub(crate) request_body_bytes: ByteSize,
-    /// Largest request head: line and headers together. 32 KiB is what common proxies allow.
+    /// Largest request head: line and headers together.
     pub(crate) header_bytes: ByteSize,
-    /// Connections open at the same time. One more waits in the system's queue.
+    /// Client connections open at the same time; one more is answered 503 and closed.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) connections: u32,
-    /// How long a client may take to send its request head. Ends connections that trickle.
+    /// How long a request's head may take to arrive, and how long a connection may idle before it begins one. Ends
+    /// connections that trickle.
     pub(crate) header_timeout: HumanDuration,
-    /// How long a connection may be idle between requests.
-    pub(crate) idle_timeout: HumanDuration,
+    /// How long a request's body may take to arrive once its head has.
+    pub(crate) body_timeout: HumanDuration,
+    /// How long an engine may be silent before it is given up. Reading a long prompt on a CPU takes minutes.
+    pub(crate) engine_timeout: HumanDuration,
+    /// How long a client may take nothing of a stream before it counts as gone.
+    pub(crate) client_stall_timeout: HumanDuration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            request_body_bytes: ByteSize::from_bytes(8 << 20),
-            header_bytes: ByteSize::from_bytes(32 << 10),
+            request_body_bytes: ByteSize::from_bytes(4 << 20),
+            header_bytes: ByteSize::from_bytes(16 << 10),
             connections: 4096,
-            header_timeout: HumanDuration::from_millis(10_000),
-            idle_timeout: HumanDuration::from_millis(120_000),
+            header_timeout: HumanDuration::from_millis(30_000),
+            body_timeout: HumanDuration::from_millis(30_000),
+            engine_timeout: HumanDuration::from_millis(300_000),
+            client_stall_timeout: HumanDuration::from_millis(60_000),
         }
     }
 }
@@ -226,9 +239,6 @@ pub(crate) struct Ledger {
     #[serde(default = "default_queue_records")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) queue_records: u32,
-    /// What is kept of prompts and answers beside their salted digests.
-    #[serde(default)]
-    pub(crate) capture: Capture,
 }
 
 fn default_checkpoint_interval() -> HumanDuration {
@@ -237,17 +247,6 @@ fn default_checkpoint_interval() -> HumanDuration {
 
 fn default_queue_records() -> u32 {
     4096
-}
-
-/// What is kept of prompts and answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Capture {
-    /// Nothing but salted digests.
-    #[default]
-    None,
-    /// The content, encrypted.
-    Encrypted,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]

@@ -94,6 +94,20 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
+/// The manual as the gateway shows it: `/manual`, `/manual/NAME.html`.
+pub(crate) fn html_at(path: &str) -> Option<String> {
+    let name = path.strip_prefix("/manual")?;
+    let name = name.strip_prefix('/').unwrap_or(name);
+    let pages = pages();
+    let page = match name.strip_suffix(".html") {
+        Some(name) => pages.iter().find(|page| page.name == name)?,
+        None if matches!(path, "/manual" | "/manual/") => pages.first()?,
+        None => return None,
+    };
+    // Links between pages are relative; without its last slash the address would lead them astray.
+    Some(html::page(page, &pages).replacen("<title>", "<base href=\"/manual/\"><title>", 1))
+}
+
 fn write_html(folder: &Path) -> Result<PathBuf, ManualError> {
     let fail = |source| ManualError::Write { folder: folder.to_owned(), source };
     let pages = pages();
@@ -128,6 +142,20 @@ mod tests {
         let html = hermetic_bounded_io::read_text_capped(&first, 1 << 20).unwrap();
         assert!(html.contains("<h1>") && html.contains("getting-started.html"));
         assert!(!html.contains("src=\"http") && !html.contains("<script"));
+    }
+
+    #[test]
+    fn the_gateway_shows_pages_of_the_manual_and_nothing_else() {
+        assert!(html_at("/manual").is_some() && html_at("/manual/glossary.html").is_some());
+        for path in [
+            "/manual/../../etc/passwd",
+            "/manual/nothing.html",
+            "/manualx",
+            "/v1/models",
+            "/manual/SUMMARY.html",
+        ] {
+            assert!(html_at(path).is_none(), "{path}");
+        }
     }
 }
 
