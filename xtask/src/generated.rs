@@ -22,7 +22,7 @@ pub(crate) fn write(repository: &Repository) -> anyhow::Result<Vec<&'static str>
 }
 
 pub(crate) fn check(repository: &Repository) -> Vec<Finding> {
-    let stale = pages()
+    let stale = pages(repository)
         .into_iter()
         .filter(|(path, content)| repository.file(path).is_none_or(|file| file.text != *content));
     stale
