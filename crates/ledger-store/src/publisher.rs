@@ -28,6 +28,9 @@ use tokio::sync::oneshot;
 
 /// Partial files that may be left lying until the next sync of the whole filesystem clears them.
 const PARTIAL_FILES_MAX: u64 = 256;
+/// Bytes of outdated partial entry bundles that are kept. One is written per checkpoint and repeats all before it: with
+/// large records and frequent checkpoints they would fill a disk before their bundle is full.
+const OUTDATED_BYTES_MAX: u64 = 16 << 20;
 /// Segments a ledger folder may hold; more than a few means that something is very wrong.
 pub(crate) const SEGMENTS_MAX: usize = 100_000;
 
@@ -67,9 +70,14 @@ pub(crate) struct Publisher {
     /// Folders of partial tiles whose full tile exists, and how many files were put there.
     outgrown: Vec<String>,
     partial_files: u64,
+    /// Partial entry bundles behind which a larger one exists.
+    outdated: Vec<TileId>,
+    outdated_bytes: u64,
     /// Recovery only: a full tile that says what it should is left alone.
     recovering: bool,
     rotated: bool,
+    /// The partial entry bundle at the start of the oldest segment that is left.
+    anchor: Option<TileId>,
 }
 
 impl Publisher {
@@ -83,8 +91,11 @@ impl Publisher {
             partial: HashMap::new(),
             outgrown: Vec::new(),
             partial_files: 0,
+            outdated: Vec::new(),
+            outdated_bytes: 0,
             recovering: true,
             rotated: false,
+            anchor: None,
         }
     }
 
@@ -104,10 +115,15 @@ impl Publisher {
     }
 
     /// A full disk is waited out: records stay in the segments, the writer takes no more. Anything else is final.
-    fn account_for(&self, outcome: Result<(), FileError>) {
+    fn account_for(&mut self, outcome: Result<(), FileError>) {
         match outcome {
             Ok(()) => self.means.shared.set_publisher_full(false),
-            Err(FileError::DiskFull { .. }) => self.means.shared.set_publisher_full(true),
+            Err(FileError::DiskFull { .. }) => {
+                self.means.shared.set_publisher_full(true);
+                if let Err(error) = self.drop_outdated() {
+                    self.means.shared.fail(error);
+                }
+            }
             Err(error) => self.means.shared.fail(error),
         }
     }
@@ -169,10 +185,28 @@ impl Publisher {
         for (id, bytes) in self.edge.partials() {
             if self.partial.get(&id.kind) != Some(&id) {
                 tile_files::write(&self.means.layout, &id, &bytes)?;
-                self.partial.insert(id.kind, id);
                 self.partial_files += 1;
+                let before = self.partial.insert(id.kind, id);
+                if let Some(before) =
+                    before.filter(|before| id.kind == TileKind::Entries && before.index == id.index)
+                {
+                    self.outdated.push(before);
+                    self.outdated_bytes += bytes.len() as u64;
+                }
             }
         }
+        if self.outdated_bytes > OUTDATED_BYTES_MAX { self.drop_outdated() } else { Ok(()) }
+    }
+
+    /// Off-spec: tlog-tiles keeps every partial bundle of a published checkpoint until the full one is there. We keep the
+    /// largest, and readers of an older checkpoint take that one's beginning. The one that recovery starts from stays.
+    fn drop_outdated(&mut self) -> Result<(), FileError> {
+        for id in std::mem::take(&mut self.outdated) {
+            if self.anchor != Some(id) {
+                tile_files::remove(&self.means.layout, &id)?;
+            }
+        }
+        self.outdated_bytes = 0;
         Ok(())
     }
 
@@ -232,6 +266,7 @@ impl Publisher {
         }
         self.partial_files = 0;
         if self.rotated {
+            self.anchor = self.partial.get(&TileKind::Entries).copied();
             self.retire_segments()?;
             self.rotated = false;
         }

@@ -1,7 +1,9 @@
 //! Tiles and entry bundles as files.
 
 use crate::layout::Layout;
-use hermetic_bounded_io::{FileError, Mode, create_folders, read_capped, replace_unsynced};
+use hermetic_bounded_io::{
+    FileError, Mode, create_folders, list_folder, read_capped, remove_durable, replace_unsynced,
+};
 use hermetic_ledger::RECORD_BYTES_MAX;
 use hermetic_ledger::tile::{TILE_WIDTH, TileId};
 
@@ -22,13 +24,32 @@ pub(crate) fn says(layout: &Layout, id: &TileId, bytes: &[u8]) -> bool {
     read_capped(&layout.dir.join(id.path()), FILE_BYTES_MAX).is_ok_and(|found| found == bytes)
 }
 
-/// Reads a tile. A partial one may have been replaced by the full one since its checkpoint was signed: the full one
+/// Reads a tile. A partial one may have been replaced by a larger or the full one since its checkpoint was signed: that
 /// begins with the same bytes.
 pub(crate) fn read(layout: &Layout, id: &TileId) -> Result<Vec<u8>, FileError> {
-    match read_capped(&layout.dir.join(id.path()), FILE_BYTES_MAX) {
-        Err(error) if error.is_not_found() && !id.is_full() => {
-            read_capped(&layout.dir.join(id.full().path()), FILE_BYTES_MAX)
+    let mut wanted = *id;
+    loop {
+        match read_capped(&layout.dir.join(wanted.path()), FILE_BYTES_MAX) {
+            // A stand-in can be replaced before it is read: each one looked for is larger than the one before.
+            Err(error) if error.is_not_found() && !wanted.is_full() => {
+                let next = TileId { width: wanted.width + 1, ..wanted };
+                wanted = larger_partial(layout, &next).unwrap_or(id.full());
+            }
+            other => return other,
         }
-        other => other,
     }
+}
+
+/// The smallest partial version that holds at least as much: it begins with the same bytes too.
+fn larger_partial(layout: &Layout, id: &TileId) -> Option<TileId> {
+    let folder = layout.dir.join(id.partial_folder());
+    let listed = list_folder(&folder, usize::try_from(TILE_WIDTH).unwrap_or(usize::MAX) * 2).ok()?;
+    let widths = listed.iter().filter_map(|entry| entry.name.parse::<u64>().ok());
+    let width = widths.filter(|width| (id.width..TILE_WIDTH).contains(width)).min()?;
+    Some(TileId { width, ..*id })
+}
+
+/// Removes a tile; one that is not there is fine.
+pub(crate) fn remove(layout: &Layout, id: &TileId) -> Result<(), FileError> {
+    remove_durable(&layout.dir.join(id.path()))
 }

@@ -67,7 +67,7 @@ fn nothing_acknowledged_is_lost_by_fifty_kills() {
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
     let mut checkpoints = Vec::new();
     for round in 0..KILLS {
-        acknowledged.extend(run_and_kill(place, 1 + numbers.below(150)));
+        acknowledged.extend(run_and_kill(place, 1 + numbers.below(80)));
         // What was published when the process died is a promise as well.
         if let Ok(snapshot) = hermetic_ledger_store::Snapshot::latest(&place.join("ledger")) {
             let open = VerifiedCheckpoint::open(snapshot.note(), &verifier(place)).unwrap();
@@ -87,7 +87,7 @@ fn nothing_acknowledged_is_lost_by_fifty_kills() {
         checkpoints.push(now);
         // All of the last round; of the earlier ones a sample, all of them at the end.
         let thorough = round + 1 == KILLS;
-        for (index, mark) in acknowledged.iter().rev().take(if thorough { usize::MAX } else { 160 }) {
+        for (index, mark) in acknowledged.iter().rev().take(if thorough { usize::MAX } else { 80 }) {
             assert!(
                 holds(&snapshot.read(*index).unwrap(), mark),
                 "record {index} was acknowledged as {mark}"

@@ -29,8 +29,9 @@ fn full_disk_writer() {
     let full_at = ledger.size() - 1;
 
     std::fs::remove_file(&ballast).unwrap();
+    // The publisher finds the room when it is asked to sign, or by itself at its next interval.
+    ledger.checkpoint().unwrap();
     let resumed = loop {
-        // The publisher finds the room by itself at its next interval.
         match ledger.append_blocking(&record("after", 30_000)) {
             Ok(appended) => break appended.index,
             Err(error) => assert_eq!(error.code().as_str(), "E0602"),
