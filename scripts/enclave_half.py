@@ -138,7 +138,7 @@ def refused(step, what, *arguments):
     if done.returncode == 0:
         raise Failed(f"{what}: expected a refusal, found exit 0")
     causes = error.get("causes") or []
-    say(step, f"{what}: {error['code']} {(causes[-1] if causes else error['message']).splitlines()[0][:110]}")
+    say(step, f"{what}: {error['code']} {(causes[-1] if causes else error['message']).splitlines()[0][:150]}")
 
 
 def tamper_with_proof(proof, public):
