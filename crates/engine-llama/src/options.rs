@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, Clone)]
 pub struct LlamaOptions {
     pub path: PathBuf,
-    /// Compute threads. Zero: as many as the machine shows.
+    /// Compute threads. Zero: one fewer than the machine shows, at least one. Threads of one model wait for each other
+    /// hundreds of times a token, spinning: on two cores that other work also wanted, two threads took ten times as long
+    /// as one. One core is left for that other work.
     pub threads: u32,
     /// Requests decoded side by side. Each holds `context` tokens of key-value memory for as long as the model is
     /// loaded, so that an accepted request never finds the memory gone.
@@ -27,7 +29,7 @@ impl LlamaOptions {
 
     pub(crate) fn threads(&self) -> i32 {
         let threads = match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             set => usize::try_from(set).unwrap_or(1),
         };
         i32::try_from(threads.min(256)).unwrap_or(1)
