@@ -19,8 +19,8 @@ test: ## Run the tests
 
 test-all: test demo ## Run the tests and the demo
 
-bench: ## Measure; results in bench/results
-	cargo run --release --locked -p hermetic-bench -- all --out bench/results
+bench: ## Measure against a floor or a peer in the same run; results in bench/results
+	@sh scripts/bench.sh
 
 lint: ## Formatting, clippy without warnings, the repository's own rules
 	cargo fmt --all --check
