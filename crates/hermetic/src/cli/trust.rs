@@ -35,6 +35,9 @@ struct PinArguments {
     /// Who answers for it; `import.engineer` of the configuration by default.
     #[arg(long)]
     by: Option<String>,
+    /// The digest the root must have, as the vendor gave it over another channel: `sha256:…`.
+    #[arg(long)]
+    digest: Option<Digest>,
     /// Put it in place of the pinned root although nothing links the two.
     #[arg(long)]
     replace: bool,
@@ -47,6 +50,8 @@ enum TrustCommandError {
     Read(#[source] FileError),
     #[error("`{path}` cannot be pinned", path = path.display())]
     Root { path: PathBuf, source: RootError },
+    #[error("expected a root with the digest {expected}, found {found}")]
+    Digest { expected: Digest, found: Digest },
     #[error("expected the name of who answers for the root, found none")]
     By,
     #[error("the ledger did not take the record of the root; nothing was changed")]
@@ -62,6 +67,7 @@ impl Diagnose for TrustCommandError {
         match self {
             Self::Read(_) => Code::new("E0441"),
             Self::Root { source, .. } => source.code(),
+            Self::Digest { .. } => Code::new("E0440"),
             Self::By => Code::new("E0510"),
             Self::Ledger(_) => Code::new("E0509"),
             Self::Pin(error) => error.code(),
@@ -77,6 +83,9 @@ impl Diagnose for TrustCommandError {
             Self::Root { source, .. } => source.hint(),
             Self::Pin(error) => error.hint(),
             Self::Trust(error) => error.hint(),
+            Self::Digest { .. } => Some(
+                "this is not the root the vendor told you of; find out who changed it on the way".to_owned(),
+            ),
             Self::Read(_) | Self::Ledger(_) => None,
         }
     }
@@ -107,6 +116,9 @@ fn pin(arguments: &PinArguments, context: &Context) -> Result<ExitCode, Report> 
     let enclave = Enclave::open(context)?;
     let store = TrustStore::at(&enclave.paths.trust());
     let root = read_root(&arguments.root)?;
+    if let Some(expected) = arguments.digest.filter(|expected| *expected != root.digest()) {
+        return Err(TrustCommandError::Digest { expected, found: root.digest() }.into());
+    }
     let between = roots_between(&store, &root, &arguments.root)?;
     let pinning = store.plan_pin(&root, &between, arguments.replace).map_err(TrustCommandError::Pin)?;
     let leaf = if pinning == Pinning::Unchanged { None } else { Some(record(arguments, &enclave, &root)?) };
@@ -187,7 +199,7 @@ fn view(root: &Root, floor_unix_ms: u64) -> RootView {
         roles: root.roles(),
         pinning: None,
         leaf: None,
-        floor: rfc3339(floor_unix_ms),
+        floor: if floor_unix_ms == 0 { "none yet".to_owned() } else { rfc3339(floor_unix_ms) },
     }
 }
 

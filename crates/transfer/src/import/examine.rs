@@ -33,6 +33,7 @@ pub struct Examination {
     pub warnings: Vec<Warning>,
     pub artifacts: Vec<String>,
     pub bytes: u64,
+    pub part_bytes: u64,
     pub blobs: Vec<BlobFinding>,
 }
 
@@ -42,7 +43,8 @@ impl Examination {
         let blob = self.blobs.iter().find(|blob| !blob.damaged.is_empty())?;
         let &(first, last) = blob.damaged.first()?;
         let file = hermetic_bundle::layout::blob_path(&blob.digest);
-        Some(ImportError::Damaged { file, first, last, part: 0 })
+        let part = first.checked_div(self.part_bytes).unwrap_or(0);
+        Some(ImportError::Damaged { file, first, last, part })
     }
 }
 
@@ -95,6 +97,7 @@ pub fn examine(
         warnings: release.warnings().to_vec(),
         artifacts: release.release().artifacts.iter().map(|artifact| artifact.name.to_string()).collect(),
         bytes: media.table.total_bytes(),
+        part_bytes: media.table.part_bytes(),
         blobs,
     })
 }

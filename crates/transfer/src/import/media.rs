@@ -75,12 +75,7 @@ impl Media {
     }
 }
 
-fn read_part(
-    root: &Path,
-    job: &Job<'_>,
-    buffer: &mut [u8],
-    sink: &mut Sink<'_>,
-) -> Result<(), ImportError> {
+fn read_part(root: &Path, job: &Job<'_>, buffer: &mut [u8], sink: &mut Sink<'_>) -> Result<(), ImportError> {
     let Job { blob, part } = job;
     let file = open_blob(root, blob)?;
     let path = blob_path(&blob.digest());

@@ -5,6 +5,7 @@ use super::{ImportError, Order, Site};
 use hermetic_bundle::custody::PublishedHash;
 use hermetic_bundle::model_pack::FileRole;
 use hermetic_bundle::{Custody, Descriptor, ModelContents};
+use hermetic_ids::{ModelName, ReleaseVersion};
 use hermetic_ledger::record::{BundleImported, Event, ImportedArtifact, Record};
 use hermetic_metadata::{ArtifactFile, ArtifactRow, ReleaseRow};
 use hermetic_trust::VerifiedRelease;
@@ -42,8 +43,10 @@ pub(super) fn register(
     (order, leaf): (&Order, u64),
 ) -> Result<(), ImportError> {
     for entry in media.index.manifests() {
-        match entry.ref_name() {
-            Some(name) => site.store.tag(entry, name),
+        match media.contents.models().iter().find(|model| model.artifact.manifest.digest == entry.digest) {
+            Some(model) => {
+                site.store.tag(entry, &store_name(&model.artifact.name, &release.release().version))
+            }
             None => site.store.list_untagged(entry),
         }
         .map_err(ImportError::store)?;
@@ -70,6 +73,13 @@ pub(super) fn register(
     // Only signed time is stored: see `hermetic_trust::expiry`.
     site.metadata.register_release(&row, &artifacts, &blobs, release.created_unix_ms())?;
     Ok(())
+}
+
+/// The name of a model in the store: with its release, so that a newer one does not take an older one's name away while
+/// that can still be rolled back to. Tools read what follows the last `:` as a tag, and there may be only one.
+fn store_name(model: &ModelName, release: &ReleaseVersion) -> String {
+    let separator = if model.as_str().contains(':') { '-' } else { ':' };
+    format!("{model}{separator}{release}")
 }
 
 fn imported_artifact(model: &ModelContents) -> ImportedArtifact {

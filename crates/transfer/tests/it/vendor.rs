@@ -135,7 +135,7 @@ impl Vendor {
                 manifest: BlobRef::from(&manifest),
                 custody: BlobRef::from(&custody),
             });
-            entries.push(manifest.with_annotation(REF_NAME, format!("{name}:{}", wanted.version)));
+            entries.push(manifest.with_annotation(REF_NAME, *name));
             entries.push(custody);
         }
         let index = (wanted.edit_index)(ImageIndex::new(entries).unwrap().to_bytes().unwrap());
