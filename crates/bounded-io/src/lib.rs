@@ -63,8 +63,11 @@ impl FileError {
 
 /// Opens a regular file for reading without following a symlink at its last component. Returns it with its length.
 pub fn open_regular(path: &Path) -> Result<(File, u64), FileError> {
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    let file = OpenOptions::new().read(true).custom_flags(no_follow).open(path).map_err(|source| {
+    // Non-blocking: opening a named pipe on a hostile disk would otherwise wait for a writer for ever. Regular files
+    // do not know the flag.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|source| {
         if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
             return FileError::NotRegular { path: path.to_owned(), found: "a symbolic link" };
         }
@@ -336,6 +339,15 @@ mod tests {
         std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
         let error = read_capped(&folder.path().join("link"), 10).unwrap_err();
         assert!(matches!(error, FileError::NotRegular { found: "a symbolic link", .. }), "{error}");
+    }
+
+    #[test]
+    fn a_named_pipe_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let error = read_capped(&path, 10).unwrap_err();
+        assert!(matches!(error, FileError::NotRegular { found: "a special file", .. }), "{error}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 #[path = "it/enclave.rs"]
 mod enclave;
+#[path = "it/export.rs"]
+mod export;
 #[path = "it/flow.rs"]
 mod flow;
 #[path = "it/resume.rs"]
@@ -13,3 +15,5 @@ mod rotation;
 mod tampering;
 #[path = "it/vendor.rs"]
 mod vendor;
+#[path = "it/workshop.rs"]
+mod workshop;

@@ -83,7 +83,8 @@ impl<'a> Bench<'a> {
         let digest = if source.model.convert.is_some() && role != FileRole::Doc {
             let (incoming, digest, bytes) = writer.keep_scratch();
             check(digest)?;
-            gathered.ingredients.push(Ingredient { path: path.to_owned(), incoming, digest, bytes });
+            let called = member.name().to_string();
+            gathered.ingredients.push(Ingredient { path: called, incoming, digest, bytes });
             digest
         } else {
             let parts = writer.seal()?;
