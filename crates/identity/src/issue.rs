@@ -25,6 +25,12 @@ pub struct IssuedKey {
 /// Random bytes an issued key is made of: eight of id, the rest secret.
 pub const RANDOM_BYTES: usize = 8 + SECRET_BYTES;
 
+/// Draws them from the crypto library's generator; `None` when the system gives none.
+pub fn draw() -> Option<[u8; RANDOM_BYTES]> {
+    let mut random = [0u8; RANDOM_BYTES];
+    aws_lc_rs::rand::fill(&mut random).ok().map(|()| random)
+}
+
 impl IssuedKey {
     /// Makes a key from random bytes the caller drew.
     pub fn new(request: KeyRequest, random: [u8; RANDOM_BYTES], now: UnixMillis) -> Self {

@@ -16,5 +16,5 @@ mod keys;
 
 pub use api_key::{ApiKey, ApiKeyForm};
 pub use error::IdentifyError;
-pub use issue::{IssuedKey, KeyRequest, RANDOM_BYTES};
+pub use issue::{IssuedKey, KeyRequest, RANDOM_BYTES, draw};
 pub use keys::{Authenticated, Keys, Owner};

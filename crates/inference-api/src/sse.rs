@@ -26,12 +26,14 @@ pub struct EventScanner {
     pending: BytesMut,
     /// Whole chunks that arrived while nothing was pending are cut without being copied.
     direct: Bytes,
+    /// Start of the first line of `pending` whose end has not been seen: whole lines are not looked at twice.
+    resume_at: usize,
     event_bytes_max: usize,
 }
 
 impl EventScanner {
     pub fn new(event_bytes_max: usize) -> Self {
-        Self { pending: BytesMut::new(), direct: Bytes::new(), event_bytes_max }
+        Self { pending: BytesMut::new(), direct: Bytes::new(), resume_at: 0, event_bytes_max }
     }
 
     /// Takes the next piece of the stream. Call [`EventScanner::next_event`] until it is `None` before the next push.
@@ -47,14 +49,20 @@ impl EventScanner {
     /// The next complete event, if there is one.
     pub fn next_event(&mut self) -> Result<Option<Event>, EventTooLarge> {
         if !self.direct.is_empty() {
-            if let Some(end) = event_end(&self.direct) {
+            if let Found::End(end) = event_end(&self.direct, 0) {
                 return self.sized(end).map(|()| Some(Event { raw: self.direct.split_to(end) }));
             }
             self.stash();
         }
-        match event_end(&self.pending) {
-            Some(end) => self.sized(end).map(|()| Some(Event { raw: self.pending.split_to(end).freeze() })),
-            None => self.sized(self.pending.len()).map(|()| None),
+        match event_end(&self.pending, self.resume_at) {
+            Found::End(end) => {
+                self.resume_at = 0;
+                self.sized(end).map(|()| Some(Event { raw: self.pending.split_to(end).freeze() }))
+            }
+            Found::NotYet { line_start } => {
+                self.resume_at = line_start;
+                self.sized(self.pending.len()).map(|()| None)
+            }
         }
     }
 
@@ -76,23 +84,29 @@ impl EventScanner {
     }
 }
 
-/// Where the first event of `bytes` ends: behind its blank line.
-fn event_end(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    let mut line_start = 0;
+/// Whether an event is complete.
+enum Found {
+    /// It ends here, behind its blank line.
+    End(usize),
+    /// Not yet; the last line that has not ended starts here.
+    NotYet { line_start: usize },
+}
+
+/// Looks for the end of the first event of `bytes`, from the start of a line on.
+fn event_end(bytes: &[u8], mut line_start: usize) -> Found {
     loop {
-        let rest = bytes.get(at..)?;
-        let found = at + memchr::memchr2(b'\n', b'\r', rest)?;
-        let behind = match (bytes.get(found), bytes.get(found + 1)) {
-            (Some(b'\r'), Some(b'\n')) => found + 2,
+        let rest = bytes.get(line_start..).unwrap_or_default();
+        let Some(length) = memchr::memchr2(b'\n', b'\r', rest) else { return Found::NotYet { line_start } };
+        let behind = match (rest.get(length), rest.get(length + 1)) {
+            (Some(b'\r'), Some(b'\n')) => length + 2,
             // Half a CR LF, perhaps.
-            (Some(b'\r'), None) => return None,
-            _ => found + 1,
+            (Some(b'\r'), None) => return Found::NotYet { line_start },
+            _ => length + 1,
         };
-        if found == line_start {
-            return Some(behind);
+        if length == 0 {
+            return Found::End(line_start + behind);
         }
-        (at, line_start) = (behind, behind);
+        line_start += behind;
     }
 }
 

@@ -41,7 +41,7 @@ impl Policies {
             .validation_errors()
             .map(|error| {
                 let origin = origins.get(error.policy_id());
-                mistake_at(origin.map(|&file| file), error, error.to_string())
+                mistake_at(origin.copied(), error, error.to_string())
             })
             .collect();
         if !mistakes.is_empty() {

@@ -1,0 +1,18 @@
+//! The gateway between real sockets: a client, a real ledger, a real database, and an engine that plays the wire.
+
+#[path = "it/answers.rs"]
+mod answers;
+#[path = "it/client.rs"]
+mod client;
+#[path = "it/engine.rs"]
+mod engine;
+#[path = "it/limits.rs"]
+mod limits;
+#[path = "it/records.rs"]
+mod records;
+#[path = "it/refusals.rs"]
+mod refusals;
+#[path = "it/site.rs"]
+mod site;
+#[path = "it/streams.rs"]
+mod streams;

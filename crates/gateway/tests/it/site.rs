@@ -1,0 +1,202 @@
+//! A gateway with everything around it but the engine's model.
+
+use crate::client::Client;
+use crate::engine::Engine;
+use arc_swap::ArcSwap;
+use hermetic_clock::Clock;
+use hermetic_connector::{AllowList, Connector};
+use hermetic_digest::Digest;
+use hermetic_gateway::{
+    CommitmentSecret, Drained, Gateway, GatewayOptions, GatewayParts, ModelKind, Page, PageLookup, Route,
+    RouteState, RoutingTable, Running, Target,
+};
+use hermetic_identity::{IssuedKey, KeyRequest, Keys, Owner, RANDOM_BYTES};
+use hermetic_keys::SigningKey;
+use hermetic_ledger::record::{Event, Record};
+use hermetic_ledger_store::{Ledger, LedgerOptions};
+use hermetic_metadata::Metadata;
+use hermetic_policy::{Authorizer, Policies, PolicyFile};
+use hermetic_telemetry::Metrics;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const SECRET: [u8; 32] = [7; 32];
+
+const POLICY: &str = r#"
+@id("demo-may-infer") permit (principal in Project::"demo", action in Action::"infer", resource);
+@id("nobody-may-use-the-secret-model") forbid (principal, action, resource) when { resource.name == "secret-model" };
+"#;
+
+pub struct Site {
+    _folder: tempfile::TempDir,
+    pub clock: Clock,
+    pub ledger: Ledger,
+    pub metadata: Metadata,
+    pub routes: Arc<ArcSwap<RoutingTable>>,
+    pub running: Option<Running>,
+    pub key: String,
+    pub engine: Engine,
+}
+
+pub fn weights() -> Digest {
+    Digest::of(b"weights")
+}
+
+pub fn route(model: &str, kind: ModelKind, target: &Arc<Target>) -> Route {
+    Route {
+        model: model.parse().unwrap(),
+        kind,
+        digest: Some(weights()),
+        created: 1_795_000_000,
+        target: Arc::clone(target),
+        upstream_name: None,
+        state: RouteState::Ready,
+    }
+}
+
+fn routes_to(target: &Arc<Target>) -> RoutingTable {
+    RoutingTable::new([
+        route("chat-model", ModelKind::Chat, target),
+        Route {
+            upstream_name: Some("org/renamed:8b".to_owned()),
+            ..route("renamed", ModelKind::Chat, target)
+        },
+        route("embed-model", ModelKind::Embedding, target),
+        route("secret-model", ModelKind::Chat, target),
+        Route { state: RouteState::Starting, ..route("starting-model", ModelKind::Chat, target) },
+        Route { state: RouteState::Failed, ..route("failed-model", ModelKind::Chat, target) },
+        Route {
+            target: Arc::new(Target::unix("/nonexistent/e.sock".into())),
+            ..route("gone-model", ModelKind::Chat, target)
+        },
+    ])
+}
+
+impl Site {
+    /// An engine on a Unix socket.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(adjust: impl FnOnce(&mut GatewayOptions)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        let engine = Engine::on_unix(&path);
+        Self::assemble(folder, engine, Target::unix(path), adjust)
+    }
+
+    /// An engine on a TCP port.
+    pub async fn start_tcp() -> Self {
+        let (engine, port) = Engine::on_tcp().await;
+        Self::assemble(
+            tempfile::tempdir().unwrap(),
+            engine,
+            Target::tcp("127.0.0.1", port, "/base").unwrap(),
+            |_| {},
+        )
+    }
+
+    fn assemble(
+        folder: tempfile::TempDir,
+        engine: Engine,
+        target: Target,
+        adjust: impl FnOnce(&mut GatewayOptions),
+    ) -> Self {
+        let clock = Clock::manual(1_795_000_000_000);
+        let connector = Connector::new(AllowList::loopback());
+        let metadata = Metadata::open(&folder.path().join("metadata.sqlite")).unwrap();
+        let dir = folder.path().join("ledger");
+        std::fs::create_dir(&dir).unwrap();
+        let signing = Arc::new(SigningKey::generate().unwrap());
+        let ledger = Ledger::open(LedgerOptions::new(
+            dir,
+            "test.example/ledger",
+            signing,
+            Clock::system(),
+            connector.clone(),
+        ))
+        .unwrap();
+        let mut site = Self {
+            clock: clock.clone(),
+            ledger: ledger.clone(),
+            metadata: metadata.clone(),
+            routes: Arc::new(ArcSwap::from_pointee(routes_to(&Arc::new(target)))),
+            running: None,
+            key: String::new(),
+            engine,
+            _folder: folder,
+        };
+        site.key = site.issue_key("alice", "demo", None);
+        let mut options = GatewayOptions::new("127.0.0.1:0".parse().unwrap());
+        adjust(&mut options);
+        let policy = PolicyFile { name: "test.cedar".to_owned(), text: POLICY.to_owned() };
+        let gateway = Gateway::new(GatewayParts {
+            options,
+            keys: Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap(),
+            authorizer: Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap())),
+            routes: Arc::clone(&site.routes),
+            ledger,
+            connector,
+            clock,
+            metrics: Arc::new(Metrics::new()),
+            commitments: CommitmentSecret::from_bytes(&SECRET),
+            pages: PageLookup::new(|path| {
+                (path == "/manual")
+                    .then(|| Page { content_type: "text/html", body: bytes::Bytes::from_static(b"<h1>") })
+            }),
+        });
+        site.running = Some(gateway.start().unwrap());
+        site
+    }
+
+    pub fn issue_key(&self, subject: &str, project: &str, expires_unix_ms: Option<u64>) -> String {
+        let owner = Owner {
+            subject: subject.parse().unwrap(),
+            project: project.parse().unwrap(),
+            team: "eng".parse().unwrap(),
+            workflow: "docs".parse().unwrap(),
+        };
+        let mut random = [0; RANDOM_BYTES];
+        aws_lc_rs::rand::fill(&mut random).unwrap();
+        let request = KeyRequest { owner, expires_unix_ms, by: "root".to_owned() };
+        let issued = IssuedKey::new(request, random, self.clock.unix_millis());
+        self.metadata.insert_api_key(&issued.row).unwrap();
+        issued.key.reveal()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.running.as_ref().unwrap().address().port()
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(self.port(), &self.key).await
+    }
+
+    pub async fn client_with(&self, key: &str) -> Client {
+        Client::connect(self.port(), key).await
+    }
+
+    /// Starts the drain; the handle resolves when all is settled.
+    pub fn start_drain(&mut self) -> tokio::task::JoinHandle<Drained> {
+        let running = self.running.take().unwrap();
+        tokio::task::spawn_blocking(move || running.drain())
+    }
+
+    /// Drains, and returns every record in order.
+    pub async fn records_after_drain(&mut self) -> Vec<Event> {
+        let drained = self.start_drain().await.unwrap();
+        assert_eq!(drained.lost, 0);
+        self.records()
+    }
+
+    /// Records that are durable: the writer signs for them behind everything it was handed before.
+    pub fn durable(&self) -> u64 {
+        self.ledger.checkpoint().unwrap()
+    }
+
+    pub fn records(&self) -> Vec<Event> {
+        (0..self.durable())
+            .map(|index| serde_json::from_slice::<Record>(&self.ledger.read(index).unwrap()).unwrap().event)
+            .collect()
+    }
+}
