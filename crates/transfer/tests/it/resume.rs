@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 const STATE: &str = "HERMETIC_TEST_IMPORT_STATE";
 const BUNDLE: &str = "HERMETIC_TEST_IMPORT_BUNDLE";
-const KILLS: usize = 60;
+const KILLS: usize = 50;
 const MODEL_BYTES: usize = 64 << 20;
 
 /// Says on stdout where the import is, a line at a time: what the parent waits on.
