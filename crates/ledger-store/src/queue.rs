@@ -140,6 +140,22 @@ impl Queue {
     }
 }
 
+/// Held by the thread that serves a queue. When that thread ends, by return or panic, nobody is left waiting for it.
+pub(crate) struct Serving<'a>(pub(crate) &'a Queue);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        loop {
+            let left = self.0.take();
+            if left.is_empty() {
+                return;
+            }
+            left.into_iter().for_each(|work| work.refuse(AppendError::Closed));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +197,23 @@ mod tests {
         queue.close();
         assert!(matches!(waiter.join().unwrap(), Err((_, AppendError::Closed))));
         assert_eq!((queue.take().len(), queue.take().len()), (1, 0), "what was in line is still served");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_serving_thread_that_panicked() {
+        let queue = Arc::new(Queue::new(10, 1000));
+        let (done, answer) = oneshot::channel();
+        let record = b"x".to_vec();
+        let leaf = TreeHash::leaf(&record);
+        assert!(queue.push(Work::Append(Job { record, leaf, done })).is_ok());
+        let served = Arc::clone(&queue);
+        let thread = std::thread::spawn(move || {
+            let _serving = Serving(&served);
+            panic!("as a bug would");
+        });
+        assert!(thread.join().is_err());
+        assert!(matches!(block_on(answer), Ok(Err(AppendError::Closed))));
+        assert!(matches!(queue.push(append(1)), Err((_, AppendError::Closed))));
     }
 
     #[test]

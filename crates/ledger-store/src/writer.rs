@@ -12,7 +12,7 @@ use crate::error::AppendError;
 use crate::frame::{self, FrameHead, HEADER_BYTES};
 use crate::layout::Layout;
 use crate::publisher::Message;
-use crate::queue::{Job, Queue, Work};
+use crate::queue::{Job, Queue, Serving, Work};
 use crate::segment::{Segment, SegmentHead};
 use crate::shared::Shared;
 use hermetic_bounded_io::FileError;
@@ -39,6 +39,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Writes until the queue is closed and empty.
     pub(crate) fn run(mut self, queue: &Queue) {
+        let _serving = Serving(queue);
         loop {
             let batch = queue.take();
             if batch.is_empty() {
@@ -112,7 +113,12 @@ impl Writer {
     fn publish(&mut self, entries: Vec<Entry>) {
         self.shared.set_size(self.frontier.size());
         self.shared.count_batch();
-        let _ = self.publisher.send(Message::Batch { entries, frontier: self.frontier.clone() });
+        let message = Message::Batch { entries, frontier: self.frontier.clone() };
+        if self.publisher.send(message).is_err() {
+            // Only a panic ends the publisher before this thread. Records that nobody will ever sign for are not taken.
+            let gone = std::io::Error::other("the thread that publishes has ended");
+            self.shared.fail(FileError::new("publish", &self.layout.dir, gone));
+        }
     }
 
     /// Sees to it that the batch fits, or says why nothing is taken.

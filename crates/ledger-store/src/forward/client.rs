@@ -6,7 +6,7 @@ use crate::layout::Layout;
 use crate::local::spawn;
 use crate::options::LedgerOptions;
 use crate::pending::Outcome;
-use crate::queue::{Queue, Work};
+use crate::queue::{Queue, Serving, Work};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +58,7 @@ struct Call {
 
 impl Call {
     fn run(mut self, queue: &Queue) {
+        let _serving = Serving(queue);
         let mut broken: Option<AppendError> = None;
         loop {
             let batch = queue.take();
