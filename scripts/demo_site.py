@@ -4,12 +4,14 @@ The connected side collects, signs and writes a bundle to a folder that plays th
 folder, one root file that travelled another way, and nothing else.
 """
 
+import http.client
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HERMETIC = ROOT / "target" / "release" / "hermetic"
@@ -145,6 +147,22 @@ class Enclave:
         self.key_file.write_text(secret_of(created) + "\n")
         say("api-key", f"made for the demo, in {shown(self.key_file)} (0600)")
         return secret_of(created)
+
+    def wait_until_ready(self, serving):
+        """Asks /readyz until every model is loaded from disk into memory, which takes seconds."""
+        while serving.poll() is None:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+                connection.request("GET", "/readyz")
+                state = json.loads(connection.getresponse().read())
+                if "failed" in state["models"].values():
+                    raise Failed(f"a model could not be loaded: {state['models']}")
+                if state["ready"] and set(state["models"].values()) == {"ready"}:
+                    return
+            except (OSError, http.client.HTTPException):
+                pass
+            time.sleep(0.1)
+        raise Failed("`hermetic serve` ended before it was ready")
 
     def serve(self, **options):
         words = [str(word) for word in (*self.prefix, HERMETIC, "--config", self.config, "serve")]

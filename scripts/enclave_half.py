@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import recorder
 from demo_site import BUNDLE, CHAT, EMBED, HERMETIC, ROOT, Enclave, Failed, hermetic, run, say
@@ -202,24 +201,11 @@ def tamper_with_bundle(enclave):
 
 # -- the whole --------------------------------------------------------------------------------------------------------
 
-def wait_until_ready(serving):
-    while serving.poll() is None:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=2)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise Failed(f"`hermetic serve` ended early:\n{(FOLDER / 'serve.log').read_text()[-3000:]}")
-
-
 def served(enclave, key):
     with open(FOLDER / "serve.log", "wb") as log:
         serving = enclave.serve(stdout=log, stderr=log)
     try:
-        wait_until_ready(serving)
+        enclave.wait_until_ready(serving)
         say("serve", f"{enclave.base_url}, two models in worker processes")
         refuse_without_key()
         request = ask_plainly(key)
@@ -227,6 +213,9 @@ def served(enclave, key):
         embed(key)
         with_the_sdks(key)
         proof, public = prove(enclave, request)
+    except Failed:
+        sys.stderr.write((FOLDER / "serve.log").read_text()[-2000:])
+        raise
     finally:
         if serving.poll() is None:
             stop(serving)

@@ -1,12 +1,10 @@
 """`make up`: from a fresh clone to an answer. Every step is kept; a second run starts in seconds."""
 
-import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 
 from demo_site import CHAT, EMBED, HOME, Enclave, Failed, build_bundle, ceremony, collect, say, shown
 
@@ -20,20 +18,6 @@ def refuse_busy_port():
             probe.bind(("127.0.0.1", PORT))
         except OSError:
             raise Failed(f"port {PORT} on 127.0.0.1 is in use; choose another: HERMETIC_PORT=8090 make up") from None
-
-
-def wait_until_ready(serving):
-    """Polls /readyz: the model is loaded from disk into memory, which takes seconds."""
-    while serving.poll() is None:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=2)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.2)
-    raise Failed("`hermetic serve` ended before it was ready; its messages are above")
 
 
 def introduce(enclave, key):
@@ -76,7 +60,7 @@ def main():
     # Its own process group: Ctrl-C reaches this script alone, which then asks the server to drain.
     serving = enclave.serve(start_new_session=True)
     try:
-        wait_until_ready(serving)
+        enclave.wait_until_ready(serving)
         introduce(enclave, key)
         code = serving.wait()
         raise Failed(f"`hermetic serve` ended by itself (exit {code}); its messages are above")
