@@ -5,7 +5,7 @@ use hermetic_bundle::{ContentsError, DocumentError};
 use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_digest::Digest;
 use hermetic_gguf::{ConvertError, ReadError};
-use hermetic_ids::ModelName;
+use hermetic_ids::{ModelName, ReleaseVersion};
 use hermetic_keys::KeyError;
 use hermetic_store::StoreError;
 use hermetic_trust::signing::SigningError;
@@ -72,6 +72,8 @@ pub enum ExportError {
     Previous { path: PathBuf, source: Box<TrustError> },
     #[error("expected a release counter above {previous}, the previous release's, found {found}")]
     Counter { previous: u64, found: u64 },
+    #[error("expected another version than the previous release's, found `{version}` again")]
+    VersionReused { version: ReleaseVersion },
 
     #[error("cannot make a document of the bundle")]
     Document(#[source] DocumentError),
@@ -120,6 +122,7 @@ impl Diagnose for ExportError {
             Self::Signing(error) => error.code(),
             Self::Previous { .. } => Code::new("E0414"),
             Self::Counter { .. } => Code::new("E0417"),
+            Self::VersionReused { .. } => Code::new("E0413"),
             Self::Document(_) => Code::new("E0421"),
             Self::Contents(error) => error.code(),
             Self::Verify(_) => Code::new("E0418"),
@@ -153,6 +156,7 @@ impl Diagnose for ExportError {
             Self::Counter { .. } => {
                 "leave `counter` out of the release file: it then follows the previous release"
             }
+            Self::VersionReused { .. } => "give the release a version of its own in the release file",
             Self::Key(error) => return error.hint(),
             Self::Signing(error) => return error.hint(),
             Self::Store(error) => return error.hint(),

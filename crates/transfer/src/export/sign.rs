@@ -37,6 +37,10 @@ impl Terms {
         previous: Option<&Previous>,
         order: &Order,
     ) -> Result<Self, ExportError> {
+        if previous.is_some_and(|previous| previous.release.version == release.version) {
+            // An enclave knows a release by its version; a second one under the same would be refused there.
+            return Err(ExportError::VersionReused { version: release.version.clone() });
+        }
         let before = previous.map_or(0, |previous| previous.release.counter);
         let found = release.counter.unwrap_or(before.saturating_add(1));
         let counter = NonZeroU64::new(found).filter(|counter| counter.get() > before);

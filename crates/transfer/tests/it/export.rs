@@ -161,9 +161,13 @@ fn a_release_follows_its_previous_one_and_never_goes_back() {
         Digest::of(&fs::read(workshop.path("first").join(STATEMENT_FILE)).unwrap())
     );
 
-    workshop.edit("collector:", "counter: 1\ncollector:");
     let mut order = workshop.order("third");
     order.previous = Some(workshop.path("second"));
+    let error = export(&order, &hermetic_transfer::export::Unwatched).unwrap_err();
+    assert_eq!(error.code().as_str(), "E0413", "{error}");
+
+    workshop.edit("2026.11.2", "2026.11.3");
+    workshop.edit("collector:", "counter: 1\ncollector:");
     let error = export(&order, &hermetic_transfer::export::Unwatched).unwrap_err();
     assert_eq!(error.code().as_str(), "E0417", "{error}");
 }
