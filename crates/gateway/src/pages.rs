@@ -11,9 +11,11 @@ pub struct Page {
     pub body: Bytes,
 }
 
+type Find = dyn Fn(&str) -> Option<Page> + Send + Sync;
+
 /// Finds the page for the path of a GET request. The composition hands it in; the gateway asks it last.
 #[derive(Clone)]
-pub struct PageLookup(Arc<dyn Fn(&str) -> Option<Page> + Send + Sync>);
+pub struct PageLookup(Arc<Find>);
 
 impl PageLookup {
     pub fn new(find: impl Fn(&str) -> Option<Page> + Send + Sync + 'static) -> Self {
