@@ -127,3 +127,6 @@ type Metadata = Vec<(String, Value)>;
 type Weights = BTreeMap<String, safetensors::Tensor>;
 
 const F32: TensorType = TensorType::F32;
+
+#[cfg(test)]
+mod tests;
