@@ -41,7 +41,7 @@ def introduce(enclave, key):
     target/release/hermetic audit prove REQUEST_ID --out proof
 
   Ledger     {shown(enclave.folder)}/state/ledger
-  Manual     target/release/hermetic manual
+  Manual     http://127.0.0.1:{PORT}/manual, or target/release/hermetic manual
 
   Ctrl-C stops it. `make up` starts it again in seconds, `make clean-demo` forgets everything.
 """, flush=True)
