@@ -4,7 +4,7 @@
 //! fits. A long prompt is read in pieces so that answers beside it keep flowing.
 
 use crate::error::StepError;
-use crate::generate::Load;
+use crate::generate::{Event, Load};
 use crate::model::Loaded;
 use crate::sequence::{Sequence, Turn};
 use llama_cpp_2::context::LlamaContext;
@@ -121,14 +121,23 @@ impl Scheduler<'_> {
         }
     }
 
+    fn end(&mut self, slot: usize, event: Event) {
+        let events = self.slots.get(slot).and_then(Option::as_ref).map(|sequence| sequence.events.clone());
+        self.free(slot);
+        if let Some(events) = events {
+            // Nobody listening is the caller's choice.
+            let _ = events.send(event);
+        }
+    }
+
     fn step(&mut self) {
         match self.fill_batch().and_then(|outputs| self.decode().map(|()| outputs)) {
             Ok(outputs) => {
                 for (slot, row) in outputs {
                     let logits = self.context.get_logits_ith(row);
                     let Some(Some(sequence)) = self.slots.get_mut(slot) else { continue };
-                    if sequence.advance(self.loaded, logits) == Turn::Ended {
-                        self.free(slot);
+                    if let Turn::Ended(event) = sequence.advance(self.loaded, logits) {
+                        self.end(slot, event);
                     }
                 }
             }
@@ -188,9 +197,9 @@ impl Scheduler<'_> {
         tracing::error!(%error, "a decode failed; every running request is ended");
         for slot in 0..self.slots.len() {
             if let Some(Some(sequence)) = self.slots.get(slot) {
-                sequence.fail(error.clone());
+                let event = sequence.failure(error.clone());
+                self.end(slot, event);
             }
-            self.free(slot);
         }
         self.context.clear_kv_cache();
     }

@@ -33,10 +33,11 @@ pub(crate) struct Sequence {
 }
 
 /// Whether a sequence keeps its slot.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Turn {
     Goes,
-    Ended,
+    /// With the last event, to be sent when the slot is free: whoever hears of an end may count on the place.
+    Ended(Event),
 }
 
 impl Sequence {
@@ -45,18 +46,15 @@ impl Sequence {
         self.events.is_closed()
     }
 
-    pub(crate) fn fail(&self, error: StepError) {
-        let _ = self.events.send(Event::Failed { choice: self.choice, error });
+    pub(crate) fn failure(&self, error: StepError) -> Event {
+        Event::Failed { choice: self.choice, error }
     }
 
     /// Chooses the next token from `logits` and says what became of it.
     pub(crate) fn advance(&mut self, loaded: &Loaded, logits: &[f32]) -> Turn {
         let token = match self.sampler.pick(logits) {
             Ok(token) => token,
-            Err(error) => {
-                self.fail(error);
-                return Turn::Ended;
-            }
+            Err(error) => return Turn::Ended(self.failure(error)),
         };
         self.answered += 1;
         let vocabulary = loaded.model.vocab();
@@ -90,8 +88,7 @@ impl Sequence {
     fn finish(&self, reason: FinishReason) -> Turn {
         let prompt = u32::try_from(self.prompt.len()).unwrap_or(u32::MAX);
         let usage = Usage { prompt, answer: self.answered };
-        let _ = self.events.send(Event::Finished { choice: self.choice, reason, usage });
-        Turn::Ended
+        Turn::Ended(Event::Finished { choice: self.choice, reason, usage })
     }
 
     /// Sends text with the chances of the tokens it completes. At the end, also of one it only began.

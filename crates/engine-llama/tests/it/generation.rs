@@ -176,18 +176,20 @@ fn a_full_queue_refuses_and_what_was_accepted_is_answered() {
 
 #[test]
 fn what_does_not_fit_the_context_is_refused_with_the_numbers() {
-    let model = load(1, 1);
+    let options =
+        LlamaOptions { slots: 1, context: 256, threads: 1, ..LlamaOptions::new(models().chat.clone()) };
+    let model = ChatModel::load(&options).unwrap();
     let tokens =
-        GenerateRequest { max_tokens: Some(100), ..GenerateRequest::new(Prompt::Tokens(vec![5; 1000])) };
+        GenerateRequest { max_tokens: Some(100), ..GenerateRequest::new(Prompt::Tokens(vec![5; 200])) };
     let error = model.generate(&tokens).unwrap_err();
     assert!(
-        matches!(error, SubmitError::ContextOverflow { prompt: 1000, answer: 100, context: 1024 }),
+        matches!(error, SubmitError::ContextOverflow { prompt: 200, answer: 100, context: 256 }),
         "{error}"
     );
     let open_ended =
-        GenerateRequest { max_tokens: None, ..GenerateRequest::new(Prompt::Tokens(vec![5; 1020])) };
+        GenerateRequest { max_tokens: None, ..GenerateRequest::new(Prompt::Tokens(vec![5; 252])) };
     let usage = answer(&model, &open_ended).end.unwrap();
-    assert_eq!(usage, (FinishReason::Length, Usage { prompt: 1020, answer: 4 }));
+    assert_eq!(usage, (FinishReason::Length, Usage { prompt: 252, answer: 4 }));
 }
 
 #[test]
