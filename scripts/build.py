@@ -20,6 +20,12 @@ def weight(crate):
     return WEIGHTS.get(crate, 1.5)
 
 
+def name_in(package_id):
+    """`…/folder#name@1.0`, or `…/name#1.0` where the folder is called like the package."""
+    folder, _, rest = package_id.rsplit("/", 1)[-1].partition("#")
+    return rest.split("@")[0] if "@" in rest else folder
+
+
 def names_to_build():
     """Names of the crates in the tree, once each."""
     tree = subprocess.run(
@@ -43,7 +49,7 @@ def build():
         message = json.loads(line)
         if message.get("reason") not in ("compiler-artifact", "build-script-executed"):
             continue
-        name = message["package_id"].rsplit("/", 1)[-1].rsplit("#", 1)[-1].split("@")[0]
+        name = name_in(message["package_id"])
         kinds = message.get("target", {}).get("kind", [])
         if "custom-build" in kinds:
             continue  # the script is compiled; what it does is still to come
