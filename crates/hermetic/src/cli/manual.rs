@@ -158,15 +158,3 @@ mod tests {
         }
     }
 }
-
-/// A page as HTML for the path of a GET request, such as `/manual/getting-started.html`; the first page for `/manual`.
-pub(crate) fn html_at(path: &str) -> Option<String> {
-    let rest = path.strip_prefix("/manual")?.trim_start_matches('/');
-    let pages = pages();
-    let page = match rest.strip_suffix(".html") {
-        Some(name) => pages.iter().find(|page| page.name == name)?,
-        None if rest.is_empty() => pages.first()?,
-        None => return None,
-    };
-    Some(html::page(page, &pages))
-}
