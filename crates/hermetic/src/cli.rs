@@ -6,7 +6,21 @@ use hermetic_diagnostics::Report;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod api_key;
+mod audit;
+mod bundle;
+mod config;
+pub(crate) mod enclave;
 mod explain;
+mod import_site;
+mod key;
+pub(crate) mod manual;
+mod opened;
+mod release;
+mod serve;
+mod store;
+mod trust;
+mod worker;
 
 /// Where the configuration is looked for when `--config` is not given.
 pub(crate) const CONFIG_DEFAULT: &str = "/etc/hermetic/hermetic.yaml";
@@ -36,8 +50,31 @@ pub(crate) struct Context {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve the models in production until a signal ends it.
+    Serve(serve::Arguments),
+    /// Make, list and revoke the keys of callers.
+    ApiKey(api_key::Arguments),
+    /// Read, prove, verify and check the ledger.
+    Audit(audit::Arguments),
+    /// Build, inspect, verify and import bundles.
+    Bundle(bundle::Arguments),
+    /// Check, describe and explain the configuration.
+    Config(config::Arguments),
+    /// Make the keys that releases are signed with.
+    Key(key::Arguments),
+    /// Read the manual.
+    Manual(manual::Arguments),
     /// Read the page behind an error code.
     Explain(explain::Arguments),
+    /// List, stage, promote and roll back releases.
+    Release(release::Arguments),
+    /// Say whose signatures count in this enclave.
+    Trust(trust::Arguments),
+    /// List and re-hash what the enclave keeps.
+    Store(store::Arguments),
+    /// Run one model. Started by `serve`.
+    #[command(hide = true)]
+    Worker(worker::Arguments),
     /// Print a completion script for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -57,7 +94,18 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(command: Command, context: &Context) -> Result<ExitCode, Report> {
     match command {
+        Command::Serve(arguments) => serve::run(&arguments, context),
+        Command::ApiKey(arguments) => api_key::run(&arguments, context),
+        Command::Audit(arguments) => audit::run(&arguments, context),
+        Command::Bundle(arguments) => bundle::run(&arguments, context),
+        Command::Config(arguments) => config::run(&arguments, context),
+        Command::Key(arguments) => key::run(&arguments, context),
+        Command::Manual(arguments) => manual::run(&arguments, context),
         Command::Explain(arguments) => explain::run(&arguments, context),
+        Command::Release(arguments) => release::run(&arguments, context),
+        Command::Trust(arguments) => trust::run(&arguments, context),
+        Command::Store(arguments) => store::run(&arguments, context),
+        Command::Worker(arguments) => worker::run(&arguments, context),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "hermetic", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

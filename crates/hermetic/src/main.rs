@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod cli;
 mod output;
+mod serving;
 
 fn main() -> ExitCode {
     cli::main()

@@ -1,4 +1,4 @@
-//! Ed25519 signing keys on disk.
+//! Ed25519 signing keys, and plain secrets, on disk.
 //!
 //! What it is for: one way to make, keep, load and use a signing key, so that its file is always private, always
 //! whole, and its secret half never leaves the type. What it must not know: what is signed (checkpoints, TUF metadata,
@@ -13,8 +13,10 @@
 mod error;
 mod pem;
 mod public;
+mod secret;
 mod signing;
 
 pub use error::KeyError;
 pub use public::{PUBLIC_KEY_BYTES, PublicKey, SIGNATURE_BYTES, SignatureMismatch};
+pub use secret::Secret;
 pub use signing::SigningKey;

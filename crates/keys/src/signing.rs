@@ -64,13 +64,7 @@ impl SigningKey {
     /// Reads a key file; one that others may read is refused.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let file = |source| KeyError::File { path: path.to_owned(), source };
-        let (opened, _) = open_regular(path).map_err(file)?;
-        let mode = opened.metadata().map(|metadata| metadata.mode() & 0o7777);
-        match mode {
-            Ok(mode) if mode & OTHERS != 0 => return Err(KeyError::Exposed { path: path.to_owned(), mode }),
-            Ok(_) => {}
-            Err(source) => return Err(file(hermetic_bounded_io::FileError::new("inspect", path, source))),
-        }
+        refuse_exposed(path)?;
         let text = Zeroizing::new(read_text_capped(path, FILE_BYTES_MAX).map_err(file)?);
         Self::from_pem(&text).ok_or_else(|| KeyError::Form {
             path: path.to_owned(),
@@ -101,6 +95,17 @@ impl SigningKey {
             }
             other => other,
         }
+    }
+}
+
+/// Refuses a key file that anybody but its owner may read.
+pub(crate) fn refuse_exposed(path: &Path) -> Result<(), KeyError> {
+    let file = |source| KeyError::File { path: path.to_owned(), source };
+    let (opened, _) = open_regular(path).map_err(file)?;
+    match opened.metadata().map(|metadata| metadata.mode() & 0o7777) {
+        Ok(mode) if mode & OTHERS != 0 => Err(KeyError::Exposed { path: path.to_owned(), mode }),
+        Ok(_) => Ok(()),
+        Err(source) => Err(file(hermetic_bounded_io::FileError::new("inspect", path, source))),
     }
 }
 

@@ -1,0 +1,53 @@
+//! Opening what an enclave keeps: rows, blobs, the ledger, the door to the network.
+//!
+//! One place, so that every command opens the same thing the same way.
+
+use super::enclave::Enclave;
+use hermetic_clock::Clock;
+use hermetic_connector::{AllowList, Connector};
+use hermetic_diagnostics::Report;
+use hermetic_keys::SigningKey;
+use hermetic_ledger_store::{Ledger, LedgerOptions};
+use hermetic_metadata::Metadata;
+use hermetic_registry::Registry;
+use hermetic_store::Store;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+impl Enclave {
+    /// The key that signs the ledger's checkpoints.
+    pub(crate) fn ledger_key_path(&self) -> PathBuf {
+        self.paths.keys().join("ledger.pem")
+    }
+
+    pub(crate) fn connector(&self) -> Connector {
+        let boundary = &self.config.network.enclave;
+        // The configuration has checked the suffixes; one the connector cannot read is left out, which refuses.
+        let suffixes = boundary.suffixes().iter().filter_map(|suffix| suffix.parse().ok()).collect();
+        Connector::new(AllowList::new(boundary.networks(), suffixes))
+    }
+
+    pub(crate) fn metadata(&self) -> Result<Metadata, Report> {
+        Ok(Metadata::open(&self.paths.metadata())?)
+    }
+
+    pub(crate) fn store(&self) -> Result<Store, Report> {
+        Ok(Store::open(&self.paths.store())?)
+    }
+
+    pub(crate) fn registry(&self) -> Result<Registry, Report> {
+        Ok(Registry::new(self.metadata()?, self.store()?))
+    }
+
+    /// The ledger, for writing. When another process of this enclave writes it, records are handed to that one.
+    pub(crate) fn ledger(&self, clock: &Clock, connector: &Connector) -> Result<Ledger, Report> {
+        let key = Arc::new(SigningKey::load_or_generate(&self.ledger_key_path())?);
+        let settings = &self.config.ledger;
+        let mut options =
+            LedgerOptions::new(self.paths.ledger(), &settings.origin, key, clock.clone(), connector.clone());
+        options.last_signed = self.paths.keys().join("ledger.last-signed");
+        options.checkpoint_interval = settings.checkpoint_interval;
+        options.queue_records = usize::try_from(settings.queue_records).unwrap_or(usize::MAX);
+        Ok(Ledger::open(options)?)
+    }
+}

@@ -1,0 +1,47 @@
+//! Why the service cannot be started.
+
+use hermetic_bounded_io::FileError;
+use hermetic_diagnostics::{Code, Diagnose};
+use hermetic_telemetry::LogError;
+use std::io;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error("expected to be the only service on `{state}`, found another process writing its ledger", state = state.display())]
+    AnotherServes { state: PathBuf },
+    #[error("cannot read the policies in `{folder}`", folder = folder.display())]
+    Policies { folder: PathBuf, source: FileError },
+    #[error("expected the endpoint of model `{model}` to name a host, found `{found}`")]
+    Endpoint { model: String, found: String },
+    #[error("cannot start logging")]
+    Logging { source: LogError },
+    #[error("cannot {action}")]
+    System { action: &'static str, source: io::Error },
+}
+
+impl Diagnose for ServeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::AnotherServes { .. } => Code::new("E1010"),
+            Self::Policies { .. } => Code::new("E1011"),
+            Self::Endpoint { .. } => Code::new("E1012"),
+            Self::Logging { .. } | Self::System { .. } => Code::new("E1013"),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::AnotherServes { .. } => {
+                Some("stop the other `hermetic serve`, or give this one a `state_dir` of its own".to_owned())
+            }
+            Self::Policies { .. } => {
+                Some("check `policy.dir` in the configuration and who may read that folder".to_owned())
+            }
+            Self::Endpoint { .. } => {
+                Some("write the endpoint as `http://host:port/v1`, with a host inside the enclave".to_owned())
+            }
+            Self::Logging { .. } | Self::System { .. } => None,
+        }
+    }
+}
