@@ -12,8 +12,8 @@ use hermetic_bundle::model_pack::{FileRole, ModelConfig, ModelDescriptor, ModelF
 use hermetic_bundle::oci::{EMPTY_CONTENT, REF_NAME};
 use hermetic_bundle::statement::BlobRef;
 use hermetic_bundle::{
-    BlobParts, ChainBuilder, Custody, Descriptor, Hint, ImageIndex, ModelKind, ModelManifest, PartTable, Release,
-    ReleaseArtifact, Statement, UtcTime,
+    BlobParts, ChainBuilder, Custody, Descriptor, Hint, ImageIndex, ModelKind, ModelManifest, PartTable,
+    Release, ReleaseArtifact, Statement, UtcTime,
 };
 use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
@@ -113,7 +113,8 @@ fn import_once(clock: &Clock, vendor: &Vendor, disk: &Path, state: &Path) -> any
     create_folders(&state.join("keys"), Mode::Private)?;
     let key = Arc::new(SigningKey::load_or_generate(&state.join("keys/ledger.pem"))?);
     let connector = Connector::new(AllowList::loopback());
-    let options = LedgerOptions::new(state.join("ledger"), "bench.example/ledger", key, clock.clone(), connector);
+    let options =
+        LedgerOptions::new(state.join("ledger"), "bench.example/ledger", key, clock.clone(), connector);
     let site = Site {
         store: Store::open(&state.join("store"))?,
         metadata: Metadata::open(&state.join("metadata.sqlite"))?,
@@ -239,7 +240,8 @@ impl Blobs<'_> {
             family: None,
             licenses: Vec::new(),
         };
-        let config = ModelConfig::new(descriptor, ModelTechnical::default(), std::slice::from_ref(&file)).to_bytes()?;
+        let config = ModelConfig::new(descriptor, ModelTechnical::default(), std::slice::from_ref(&file))
+            .to_bytes()?;
         self.put(&config)?;
         let manifest = ModelManifest::new(ModelConfig::descriptor_of(&config), vec![file])?.to_bytes()?;
         self.put(&manifest)?;

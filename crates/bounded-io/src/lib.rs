@@ -90,7 +90,9 @@ pub fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, FileError> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     // One byte more than the cap: a file that grows while it is read is caught, not truncated in silence.
-    file.take(cap.saturating_add(1)).read_to_end(&mut bytes).map_err(|source| FileError::new("read", path, source))?;
+    file.take(cap.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|source| FileError::new("read", path, source))?;
     if bytes.len() as u64 > cap {
         return Err(too_large(bytes.len() as u64));
     }
@@ -180,7 +182,9 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Fil
         .open(&temporary)
         .and_then(|mut file| file.write_all(bytes))
         .map_err(|source| FileError::new("write", path, source))
-        .and_then(|()| std::fs::rename(&temporary, path).map_err(|source| FileError::new("rename to", path, source)));
+        .and_then(|()| {
+            std::fs::rename(&temporary, path).map_err(|source| FileError::new("rename to", path, source))
+        });
     if written.is_err() {
         let _ = std::fs::remove_file(&temporary);
     }

@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn rejects_every_way_out() {
-        for bad in ["", "/etc/passwd", "..", "a/../b", "a/..", "./a", "a//b", "a\\..\\b", "C:x", "a\0b", "a\nb"] {
+        for bad in
+            ["", "/etc/passwd", "..", "a/../b", "a/..", "./a", "a//b", "a\\..\\b", "C:x", "a\0b", "a\nb"]
+        {
             assert!(bad.parse::<RelativePath>().is_err(), "{bad:?}");
         }
     }

@@ -144,7 +144,10 @@ pub fn index() -> Vec<(&'static str, &'static str)> {
 /// The known code nearest to a mistyped one.
 pub fn nearest(code: &str) -> Option<&'static str> {
     let wanted = code.to_ascii_uppercase();
-    index().into_iter().map(|(known, _)| known).min_by_key(|known| strsim::damerau_levenshtein(known, &wanted))
+    index()
+        .into_iter()
+        .map(|(known, _)| known)
+        .min_by_key(|known| strsim::damerau_levenshtein(known, &wanted))
 }
 
 #[cfg(test)]

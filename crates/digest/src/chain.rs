@@ -25,7 +25,14 @@ pub struct ChainValue([u32; 8]);
 impl ChainValue {
     /// H(0) of FIPS 180-4 §5.3.3: the state before the first byte.
     pub const START: Self = Self([
-        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
     ]);
 
     pub fn to_bytes(self) -> [u8; 32] {
@@ -117,7 +124,8 @@ impl PartHasher {
         let mut padding = [0u8; 2 * BLOCK_BYTES];
         padding[0] = 0x80;
         let room_for_length = BLOCK_BYTES - 8;
-        let zeros_to = if self.pending_len < room_for_length { room_for_length } else { BLOCK_BYTES + room_for_length };
+        let zeros_to =
+            if self.pending_len < room_for_length { room_for_length } else { BLOCK_BYTES + room_for_length };
         let pad_len = zeros_to - self.pending_len;
         let bits = blob_bytes.wrapping_mul(8).to_be_bytes();
         if let Some(slot) = padding.get_mut(pad_len..pad_len + 8) {

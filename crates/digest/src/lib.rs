@@ -71,7 +71,8 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let clipped = || text.chars().take(100).collect::<String>();
-        let digits = text.strip_prefix("sha256:").ok_or_else(|| ParseDigestError::Prefix { found: clipped() })?;
+        let digits =
+            text.strip_prefix("sha256:").ok_or_else(|| ParseDigestError::Prefix { found: clipped() })?;
         Self::from_hex(digits).map_err(|_| ParseDigestError::Hex { found: clipped() })
     }
 }
@@ -170,7 +171,12 @@ mod tests {
     #[test]
     fn rejects_upper_case_short_and_foreign_algorithms() {
         let good = Digest::of(b"x").hex();
-        for bad in [good.clone(), format!("sha256:{}", good.to_uppercase()), "sha256:abc".into(), format!("sha512:{good}")] {
+        for bad in [
+            good.clone(),
+            format!("sha256:{}", good.to_uppercase()),
+            "sha256:abc".into(),
+            format!("sha512:{good}"),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

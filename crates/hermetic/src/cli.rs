@@ -26,7 +26,12 @@ mod worker;
 pub(crate) const CONFIG_DEFAULT: &str = "/etc/hermetic/hermetic.yaml";
 
 #[derive(Debug, Parser)]
-#[command(name = "hermetic", version, about = "An air-gapped LLM platform in one binary", propagate_version = true)]
+#[command(
+    name = "hermetic",
+    version,
+    about = "An air-gapped LLM platform in one binary",
+    propagate_version = true
+)]
 struct Arguments {
     /// The configuration file of this enclave.
     #[arg(long, short, global = true, env = "HERMETIC_CONFIG", default_value = CONFIG_DEFAULT)]

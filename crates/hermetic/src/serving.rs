@@ -21,7 +21,7 @@ use hermetic_clock::Clock;
 use hermetic_config::{LogFormat, Tier};
 use hermetic_connector::Connector;
 use hermetic_diagnostics::Report;
-use hermetic_gateway::{CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Running, RoutingTable};
+use hermetic_gateway::{CommitmentSecret, Gateway, GatewayOptions, GatewayParts, RoutingTable, Running};
 use hermetic_identity::Keys;
 use hermetic_keys::Secret;
 use hermetic_ledger::record::{Event, Record};
@@ -87,9 +87,19 @@ async fn run(enclave: &Enclave, context: &Context, parts: &Parts) -> Result<&'st
     let tasks = TaskTracker::new();
     let ending = CancellationToken::new();
     if let Some(incidents) = supervisor.take_incidents() {
-        tasks.spawn(incidents::keep_record(incidents, models.clone(), parts.ledger.clone(), parts.clock.clone()));
+        tasks.spawn(incidents::keep_record(
+            incidents,
+            models.clone(),
+            parts.ledger.clone(),
+            parts.clock.clone(),
+        ));
     }
-    tasks.spawn(routes::follow_workers(supervisor.status(), models.clone(), Arc::clone(&routes), ending.clone()));
+    tasks.spawn(routes::follow_workers(
+        supervisor.status(),
+        models.clone(),
+        Arc::clone(&routes),
+        ending.clone(),
+    ));
     let gateway = start_gateway(enclave, parts, routes)?;
     announce(context, &gateway, &models);
     let signal = tokio::select! {
@@ -147,8 +157,8 @@ fn gateway_options(enclave: &Enclave) -> GatewayOptions {
 }
 
 fn supervisor_options(enclave: &Enclave, parts: &Parts) -> Result<SupervisorOptions, Report> {
-    let program =
-        std::env::current_exe().map_err(|source| ServeError::System { action: "find this program", source })?;
+    let program = std::env::current_exe()
+        .map_err(|source| ServeError::System { action: "find this program", source })?;
     Ok(SupervisorOptions {
         program,
         arguments: vec!["worker".into()],
@@ -182,7 +192,9 @@ fn announce(context: &Context, gateway: &Running, models: &models::Models) {
     context.out.note(format!("serving on http://{}/v1", gateway.address()));
     let names: Vec<String> = models.names();
     if names.is_empty() {
-        context.out.note("no model is in production yet: import a bundle, then stage and promote its release");
+        context
+            .out
+            .note("no model is in production yet: import a bundle, then stage and promote its release");
     } else {
         context.out.note(format!("models: {}", names.join(", ")));
     }
@@ -197,7 +209,8 @@ struct StopSignals {
 impl StopSignals {
     fn listen() -> Result<Self, ServeError> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(|source| ServeError::System { action: "listen for signals", source });
+        let listen =
+            |kind| signal(kind).map_err(|source| ServeError::System { action: "listen for signals", source });
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 

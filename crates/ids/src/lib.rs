@@ -97,7 +97,9 @@ mod tests {
 
     #[test]
     fn accepts_the_names_people_use() {
-        for name in ["smollm2-135m-instruct", "HuggingFaceTB/SmolLM2-135M-Instruct", "org/model:8b", "gpt-4.1"] {
+        for name in
+            ["smollm2-135m-instruct", "HuggingFaceTB/SmolLM2-135M-Instruct", "org/model:8b", "gpt-4.1"]
+        {
             assert!(name.parse::<ModelName>().is_ok(), "{name}");
         }
         assert!("svc-claims@corp.example".parse::<SubjectName>().is_ok());
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn rejects_names_that_would_read_as_something_else() {
-        for name in ["", "a/../b", "/abs", "a//b", "a b", "a\nb", "a\u{202e}b", "-flag", "a/", "$(id)", "a\0"] {
+        for name in ["", "a/../b", "/abs", "a//b", "a b", "a\nb", "a\u{202e}b", "-flag", "a/", "$(id)", "a\0"]
+        {
             assert!(name.parse::<ModelName>().is_err(), "{name:?}");
         }
         assert!("a/b".parse::<ProjectName>().is_err());

@@ -18,7 +18,8 @@ pub struct Secret(Zeroizing<[u8; 32]>);
 impl Secret {
     pub fn generate() -> Result<Self, KeyError> {
         let mut bytes = Zeroizing::new([0u8; 32]);
-        aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| KeyError::Crypto { action: "draw random bytes" })?;
+        aws_lc_rs::rand::fill(bytes.as_mut())
+            .map_err(|_| KeyError::Crypto { action: "draw random bytes" })?;
         Ok(Self(bytes))
     }
 
@@ -73,8 +74,12 @@ mod tests {
     fn a_damaged_secret_is_refused_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        write_atomic(&path, b"-----BEGIN HERMETIC SECRET-----\nAAAA\n-----END HERMETIC SECRET-----\n", Mode::Private)
-            .unwrap();
+        write_atomic(
+            &path,
+            b"-----BEGIN HERMETIC SECRET-----\nAAAA\n-----END HERMETIC SECRET-----\n",
+            Mode::Private,
+        )
+        .unwrap();
         assert!(matches!(Secret::load_or_generate(&path), Err(KeyError::Form { .. })));
     }
 }

@@ -259,8 +259,10 @@ fn records_bar(context: &Context, records: u64) -> indicatif::ProgressBar {
     if context.out.quiet || context.out.json || !std::io::stderr().is_terminal() {
         return indicatif::ProgressBar::hidden();
     }
-    let style = indicatif::ProgressStyle::with_template("checking [{bar:30}] {pos}/{len} records  {per_sec}  {eta} left")
-        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    let style = indicatif::ProgressStyle::with_template(
+        "checking [{bar:30}] {pos}/{len} records  {per_sec}  {eta} left",
+    )
+    .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
     indicatif::ProgressBar::new(records).with_style(style)
 }
 

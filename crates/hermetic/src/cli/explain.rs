@@ -31,8 +31,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode, 
             .into_iter()
             .for_each(|(code, title)| context.out.line(format!("{code}  {title}"))),
         Some(code) => {
-            let page =
-                hermetic_diagnostics::page(code).ok_or_else(|| UnknownCode { code: code.chars().take(40).collect() })?;
+            let page = hermetic_diagnostics::page(code)
+                .ok_or_else(|| UnknownCode { code: code.chars().take(40).collect() })?;
             context.out.line(page.trim_end());
         }
     }

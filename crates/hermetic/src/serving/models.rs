@@ -139,7 +139,8 @@ impl Models {
         let mine = || workers.iter().filter(|worker| worker.model == model.name.as_str());
         let ready = |worker: &&WorkerStatus| worker.state == WorkerState::Ready;
         let wanted = |worker: &&WorkerStatus| worker.digest == model.served.weights;
-        let chosen = mine().filter(ready).find(wanted).or_else(|| mine().find(ready)).or_else(|| mine().find(wanted));
+        let chosen =
+            mine().filter(ready).find(wanted).or_else(|| mine().find(ready)).or_else(|| mine().find(wanted));
         let state = match chosen.map(|worker| worker.state) {
             Some(WorkerState::Ready) => RouteState::Ready,
             _ => RouteState::Starting,
@@ -166,13 +167,19 @@ impl Models {
         let mut embedded = Vec::new();
         if self.0.configured.is_empty() {
             let production = self.0.registry.production_models()?;
-            embedded.extend(production.into_iter().map(|served| embed(served.name.clone(), served, EngineSettings::default())));
+            embedded.extend(
+                production
+                    .into_iter()
+                    .map(|served| embed(served.name.clone(), served, EngineSettings::default())),
+            );
         }
         for model in &self.0.configured {
             let ModelSource::Artifact { artifact, label, engine } = &model.source else { continue };
             match self.find(artifact, label)? {
                 Some(served) => embedded.push(embed(model.name.clone(), served, *engine)),
-                None => tracing::warn!(model = %model.name, %artifact, %label, "no release under that label holds the model"),
+                None => {
+                    tracing::warn!(model = %model.name, %artifact, %label, "no release under that label holds the model")
+                }
             }
         }
         let mut manifests = self.0.manifests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,7 +198,8 @@ impl Models {
         let mut routes = Vec::new();
         for model in &self.0.configured {
             let ModelSource::Endpoint { base_url, upstream_model, kind } = &model.source else { continue };
-            let malformed = || ServeError::Endpoint { model: model.name.to_string(), found: base_url.to_string() };
+            let malformed =
+                || ServeError::Endpoint { model: model.name.to_string(), found: base_url.to_string() };
             let host = base_url.host_str().ok_or_else(malformed)?;
             let port = base_url.port_or_known_default().ok_or_else(malformed)?;
             // The gateway puts the surface's own `/v1/…` behind the base path.
