@@ -1,0 +1,12 @@
+//! The binary as its users run it: a real enclave, a real model, real signals.
+
+#[path = "it/client.rs"]
+mod client;
+#[path = "it/enclave.rs"]
+mod enclave;
+#[path = "it/kills.rs"]
+mod kills;
+#[path = "it/service.rs"]
+mod service;
+#[path = "../../engine-llama/tests/wheels.rs"]
+mod wheels;
