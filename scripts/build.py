@@ -7,6 +7,7 @@ weights are CPU seconds of one measured build; only their ratio matters. Nothing
 import json
 import subprocess
 import sys
+import threading
 import time
 
 WEIGHTS = {
@@ -38,42 +39,66 @@ def clock(seconds):
     return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
 
 
+class Progress:
+    """What is done, by weight, and the line that says so: redrawn every second, so that minutes of native code do not
+    look like a hang. Between two finished crates the estimate counts down, but never below what is certainly left."""
+
+    def __init__(self):
+        self.left = {name: weight(name) for name in names_to_build()}
+        self.total, self.done = sum(self.left.values()), 0.0
+        self.started = self.moved = time.monotonic()
+        self.tty, self.shown = sys.stderr.isatty(), 0.0
+
+    def take(self, message):
+        if message.get("reason") not in ("compiler-artifact", "build-script-executed"):
+            return
+        name = name_in(message["package_id"])
+        if "custom-build" in message.get("target", {}).get("kind", []):
+            return  # the script is compiled; what it does is still to come
+        if message["reason"] == "build-script-executed" and name not in WEIGHTS:
+            return
+        worth = self.left.pop(name, 0.0)
+        if message.get("fresh"):
+            self.total -= worth
+        else:
+            self.done += worth
+            self.moved = time.monotonic()
+
+    def draw(self):
+        now = time.monotonic()
+        if self.done < self.total / 20 or now - self.shown < (1 if self.tty else 30):
+            return
+        rest = (self.moved - self.started) * (self.total - self.done) / self.done
+        rest = max(rest - (now - self.moved), rest / 4)
+        text = f"build         {100 * self.done / self.total:3.0f}%  {clock(now - self.started)} so far, about {clock(rest)} left"
+        print(f"{text:<78}", end="\r" if self.tty else "\n", file=sys.stderr, flush=True)
+        self.shown = now
+
+    def clear(self):
+        if self.tty and self.shown:
+            print(" " * 78, end="\r", file=sys.stderr)
+
+
 def build():
-    left = {name: weight(name) for name in names_to_build()}
-    total, done, started = sum(left.values()), 0.0, time.monotonic()
-    tty, shown = sys.stderr.isatty(), 0.0
+    progress = Progress()
     cargo = subprocess.Popen(
         ["cargo", "build", "--release", "--locked", "-p", "hermetic", "--message-format", "json-render-diagnostics", "-q"],
         stdout=subprocess.PIPE, text=True)
-    for line in cargo.stdout:
-        message = json.loads(line)
-        if message.get("reason") not in ("compiler-artifact", "build-script-executed"):
-            continue
-        name = name_in(message["package_id"])
-        kinds = message.get("target", {}).get("kind", [])
-        if "custom-build" in kinds:
-            continue  # the script is compiled; what it does is still to come
-        if message["reason"] == "build-script-executed" and name not in WEIGHTS:
-            continue
-        worth = left.pop(name, 0.0)
-        if message.get("fresh"):
-            total -= worth
-        else:
-            done += worth
-        now = time.monotonic()
-        if done >= total / 20 and now - shown > (1 if tty else 30):
-            spent = now - started
-            rest = spent * (total - done) / done
-            end = "\r" if tty else "\n"
-            text = f"build         {100 * done / total:3.0f}%  {clock(spent)} so far, about {clock(rest)} left"
-            print(f"{text:<78}", end=end, file=sys.stderr, flush=True)
-            shown = now
+
+    def read():
+        for line in cargo.stdout:
+            progress.take(json.loads(line))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    while reader.is_alive():
+        reader.join(timeout=1)
+        progress.draw()
     code = cargo.wait()
-    if tty and shown:
-        print(" " * 78, end="\r", file=sys.stderr)
+    progress.clear()
     if code:
         sys.exit(f"build         failed; run `cargo build --release -p hermetic` to see why (exit {code})")
-    print(f"build         target/release/hermetic, {clock(time.monotonic() - started)}")
+    print(f"build         target/release/hermetic, {clock(time.monotonic() - progress.started)}")
 
 
 if __name__ == "__main__":
