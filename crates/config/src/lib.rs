@@ -34,7 +34,7 @@ pub use settings::{
     Policy,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
-pub use wire::{Kind, LogFormat, LogLevel, Tier};
+pub use wire::{Capture, Kind, LogFormat, LogLevel, Tier};
 
 use std::path::Path;
 

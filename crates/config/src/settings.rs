@@ -6,7 +6,7 @@ use crate::mistake::{Mistake, WRONG_VALUE};
 use crate::rules;
 use crate::schema::{self, Shape, View};
 use crate::tree::{Node, Value};
-use crate::wire::{self, Kind, LogFormat, LogLevel, Tier};
+use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier};
 use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -90,6 +90,7 @@ pub struct LedgerSettings {
     pub origin: String,
     pub checkpoint_interval: Duration,
     pub queue_records: u32,
+    pub capture: Capture,
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +122,7 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
             origin: file.ledger.origin,
             checkpoint_interval: file.ledger.checkpoint_interval.get(),
             queue_records: file.ledger.queue_records,
+            capture: file.ledger.capture,
         },
         import: Import { engineer: file.import.engineer },
         log: Log { level: file.log.level, format: file.log.format },

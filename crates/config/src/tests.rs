@@ -47,6 +47,16 @@ fn the_smallest_file_names_the_ledger_and_is_air_gapped() {
 }
 
 #[test]
+fn content_is_kept_only_where_the_file_says_so() {
+    let capture = |text: &str| parse(text, Path::new("h.yaml")).unwrap().ledger.capture;
+    assert_eq!(capture("ledger: {origin: a.example/l}"), Capture::None);
+    assert_eq!(capture("ledger: {origin: a.example/l, capture: none}"), Capture::None);
+    assert_eq!(capture("ledger: {origin: a.example/l, capture: encrypted}"), Capture::Encrypted);
+    let found = mistakes("ledger: {origin: a.example/l, capture: plain}");
+    assert!(found[0].contains("[E0104] ledger.capture:"), "{found:?}");
+}
+
+#[test]
 fn every_mistake_of_a_file_is_reported_at_once_with_its_place() {
     let text = "\
 teir: air-gapped

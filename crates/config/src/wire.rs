@@ -239,6 +239,22 @@ pub(crate) struct Ledger {
     #[serde(default = "default_queue_records")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) queue_records: u32,
+    /// Whether prompts and answers are kept besides their commitments. `none`: no content is kept anywhere.
+    /// `encrypted`: each request's content is sealed into a file of its own in `content/` before the request is
+    /// settled, and a request whose content cannot be kept is not answered.
+    #[serde(default)]
+    pub(crate) capture: Capture,
+}
+
+/// Whether prompts and answers are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capture {
+    /// Commitments in the ledger, no content anywhere.
+    #[default]
+    None,
+    /// Sealed with AES-256-GCM, one file a request.
+    Encrypted,
 }
 
 fn default_checkpoint_interval() -> HumanDuration {

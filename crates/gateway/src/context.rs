@@ -8,6 +8,7 @@ use crate::upstream::Pool;
 use arc_swap::ArcSwap;
 use hermetic_clock::Clock;
 use hermetic_connector::Connector;
+use hermetic_content_store::ContentStore;
 use hermetic_identity::Keys;
 use hermetic_ledger_store::Ledger;
 use hermetic_policy::Authorizer;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) commitments: CommitmentSecret,
+    /// Where content is kept; `None`: nowhere.
+    pub(crate) capture: Option<ContentStore>,
     pub(crate) pages: PageLookup,
     pub(crate) connections: AtomicUsize,
     /// Cancelled when the service begins to stop: no new requests.

@@ -10,6 +10,7 @@ use crate::server;
 use arc_swap::ArcSwap;
 use hermetic_clock::Clock;
 use hermetic_connector::Connector;
+use hermetic_content_store::ContentStore;
 use hermetic_identity::Keys;
 use hermetic_ledger_store::Ledger;
 use hermetic_policy::Authorizer;
@@ -38,6 +39,8 @@ pub struct GatewayParts {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub commitments: CommitmentSecret,
+    /// Where prompts and answers are kept, sealed; `None`: nowhere.
+    pub capture: Option<ContentStore>,
     pub pages: PageLookup,
 }
 
@@ -76,6 +79,7 @@ impl Gateway {
             clock,
             metrics,
             commitments,
+            capture,
             pages,
         } = parts;
         Self {
@@ -89,6 +93,7 @@ impl Gateway {
                 clock,
                 metrics,
                 commitments,
+                capture,
                 pages,
                 connections: AtomicUsize::new(0),
                 draining: CancellationToken::new(),

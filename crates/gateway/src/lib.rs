@@ -11,9 +11,11 @@
 //!   stops; settling is a step of a tracked task, never a destructor;
 //! - bytes that nothing changed are forwarded unchanged, both ways;
 //! - every resource a caller can make us hold is bounded by a named field of [`GatewayOptions`];
-//! - prompts, answers and keys reach no log line, no error and no record: a record holds salted commitments.
+//! - prompts, answers and keys reach no log line, no error and no record: a record holds salted commitments;
+//! - where capture is configured, content is durably kept before the settling record, or the answer is withheld.
 
 mod body;
+mod capture;
 mod collect;
 mod commitment;
 mod context;

@@ -30,6 +30,7 @@ pub(crate) fn count_settled(
             Outcome::ClientLeft => OutcomeLabel::ClientLeft,
             Outcome::EngineFailed => OutcomeLabel::EngineFailed,
             Outcome::Rejected => OutcomeLabel::Rejected,
+            Outcome::Withheld => OutcomeLabel::Withheld,
         },
         total: times.total,
         first_byte: times.first_byte,

@@ -4,6 +4,7 @@ use crate::collect::CollectError;
 use crate::routing::ModelKind;
 use crate::stage::call::CallError;
 use crate::upstream::UpstreamError;
+use hermetic_content_store::ContentError;
 use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_identity::IdentifyError;
 use hermetic_ids::{ModelName, RequestId};
@@ -44,7 +45,9 @@ pub(crate) enum RefusalKind {
     #[error("the engine of the model `{model}` has failed")]
     ModelFailed { model: ModelName },
     #[error("the request cannot be put on record, so it is not answered")]
-    Ledger(AppendError),
+    Ledger(#[source] AppendError),
+    #[error("the content of the request cannot be kept, so it is not answered")]
+    Content(#[source] ContentError),
     #[error("{0}")]
     Call(CallError),
     #[error("{}", answer_message(.0))]
@@ -134,6 +137,7 @@ impl Diagnose for RefusalKind {
             Self::Identity(error) => error.code(),
             Self::Policy(refusal) => refusal.code(),
             Self::Ledger(error) => error.code(),
+            Self::Content(error) => error.code(),
         }
     }
 

@@ -76,7 +76,7 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::Policy(_) => caller(POLICY_REFUSAL, "permission_error"),
         RefusalKind::ModelStarting { .. } => busy(Blame::Operator, 5),
         RefusalKind::ModelFailed { .. } => busy(Blame::Engine, 30),
-        RefusalKind::Ledger(_) => busy(Blame::Operator, 5),
+        RefusalKind::Ledger(_) | RefusalKind::Content(_) => busy(Blame::Operator, 5),
         RefusalKind::Call(CallError::Silent { .. }) | RefusalKind::Answer(CollectError::Silent { .. }) => {
             engine(S::GATEWAY_TIMEOUT, None)
         }

@@ -2,6 +2,8 @@
 
 #[path = "it/answers.rs"]
 mod answers;
+#[path = "it/capture.rs"]
+mod capture;
 #[path = "it/client.rs"]
 mod client;
 #[path = "it/engine.rs"]

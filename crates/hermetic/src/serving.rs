@@ -23,7 +23,6 @@ use hermetic_connector::Connector;
 use hermetic_diagnostics::Report;
 use hermetic_gateway::{CommitmentSecret, Gateway, GatewayOptions, GatewayParts, RoutingTable, Running};
 use hermetic_identity::Keys;
-use hermetic_keys::Secret;
 use hermetic_ledger::record::{Event, Record};
 use hermetic_ledger_store::Ledger;
 use hermetic_policy::Authorizer;
@@ -123,7 +122,7 @@ fn start_gateway(
     parts: &Parts,
     routes: Arc<ArcSwap<RoutingTable>>,
 ) -> Result<Running, Report> {
-    let secret = Secret::load_or_generate(&enclave.paths.keys().join("commitments.pem"))?;
+    let secret = enclave.commitment_secret()?;
     let gateway = Gateway::new(GatewayParts {
         options: gateway_options(enclave),
         keys: Keys::open(enclave.metadata()?, parts.clock.clone(), KEYS_STALE_AFTER)?,
@@ -134,6 +133,7 @@ fn start_gateway(
         clock: parts.clock.clone(),
         metrics: Arc::new(Metrics::new()),
         commitments: CommitmentSecret::from_bytes(secret.bytes()),
+        capture: enclave.capture()?,
         pages: pages::manual(),
     });
     Ok(gateway.start()?)

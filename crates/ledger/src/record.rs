@@ -128,6 +128,9 @@ pub enum Event {
     LedgerResumed { size: u64 },
     #[serde(rename = "store.scrubbed")]
     StoreScrubbed { blobs: u64, bytes: u64, damaged: Vec<Digest>, by: String },
+    /// Somebody opened the kept prompt and answer of a request. Written before they were shown.
+    #[serde(rename = "content.read")]
+    ContentRead { request: RequestId, by: String },
 }
 
 /// On whose behalf a request is made.
@@ -175,6 +178,9 @@ pub struct RequestSettled {
     pub finish_reason: Option<String>,
     pub first_byte_ms: Option<u64>,
     pub total_ms: u64,
+    /// Prompt and answer were durably kept, sealed, before this record. Absent when not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub content_kept: bool,
 }
 
 /// How a request ended.
@@ -185,6 +191,8 @@ pub enum Outcome {
     ClientLeft,
     EngineFailed,
     Rejected,
+    /// The engine answered, but content was to be kept and could not be: what had not left yet was not given.
+    Withheld,
 }
 
 /// Tokens, as the engine counted them. `None` when it did not say.

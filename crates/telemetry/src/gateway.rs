@@ -38,7 +38,7 @@ label! {
 
 label! {
     /// How an admitted request ended.
-    OutcomeLabel { Completed = "completed", ClientLeft = "client-left", EngineFailed = "engine-failed", Rejected = "rejected" }
+    OutcomeLabel { Completed = "completed", ClientLeft = "client-left", EngineFailed = "engine-failed", Rejected = "rejected", Withheld = "withheld" }
 }
 
 label! {

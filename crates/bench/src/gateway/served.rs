@@ -48,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         clock,
         metrics: Arc::new(Metrics::new()),
         commitments: CommitmentSecret::from_bytes(&[7; 32]),
+        capture: None,
         pages: PageLookup::none(),
     });
     let running = gateway.start()?;

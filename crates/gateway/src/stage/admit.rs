@@ -19,7 +19,7 @@ pub(crate) struct Admitting {
 /// What became of the record so far.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    Pending(PendingAppend),
+    Pending { append: PendingAppend, at_unix_ms: u64 },
     Done(Result<Admitted, AppendError>),
 }
 
@@ -27,12 +27,18 @@ pub(crate) enum Admission {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admitted {
     leaf: u64,
+    at_unix_ms: u64,
 }
 
 impl Admitted {
     /// Index of the admitting record's leaf.
     pub(crate) fn leaf(self) -> u64 {
         self.leaf
+    }
+
+    /// The time in that record.
+    pub(crate) fn at_unix_ms(self) -> u64 {
+        self.at_unix_ms
     }
 }
 
@@ -41,9 +47,10 @@ pub(crate) fn admit(thread: &Thread, routed: Routed) -> Admitting {
     let mut prompt = thread.shared.commitments.start(asked.accepted.request, Salt::Prompt);
     prompt.update(&asked.body);
     let (prompt, prompt_bytes) = prompt.finish();
+    let at_unix_ms = thread.shared.clock.unix_millis();
     let record = Record {
         v: 1,
-        at_unix_ms: thread.shared.clock.unix_millis(),
+        at_unix_ms,
         event: Event::RequestAdmitted(RequestAdmitted {
             request: asked.accepted.request,
             trace: asked.accepted.trace.id,
@@ -59,20 +66,21 @@ pub(crate) fn admit(thread: &Thread, routed: Routed) -> Admitting {
             prompt_bytes,
         }),
     };
-    let pending = thread.shared.ledger.submit(&record);
-    Admitting { routed, admission: Admission::Pending(pending) }
+    let append = thread.shared.ledger.submit(&record);
+    Admitting { routed, admission: Admission::Pending { append, at_unix_ms } }
 }
 
 impl Admission {
     /// Waits until the record is durable. May be abandoned and asked again.
     pub(crate) async fn durable(&mut self) -> Result<Admitted, AppendError> {
-        if let Self::Pending(pending) = self {
-            let appended = pending.await;
-            *self = Self::Done(appended.map(|appended| Admitted { leaf: appended.index }));
+        if let Self::Pending { append, at_unix_ms } = self {
+            let at_unix_ms = *at_unix_ms;
+            let appended = append.await;
+            *self = Self::Done(appended.map(|appended| Admitted { leaf: appended.index, at_unix_ms }));
         }
         match self {
             Self::Done(done) => done.clone(),
-            Self::Pending(_) => Err(AppendError::Closed),
+            Self::Pending { .. } => Err(AppendError::Closed),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! that nobody listens, gives the engine up, and settles the request all the same.
 
 use crate::body::AnswerBody;
-use crate::commitment::Salt;
+use crate::capture::Outgoing;
 use crate::context::Thread;
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::admit::{Admission, Admitted, Admitting};
@@ -61,7 +61,7 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
             let ending =
                 Ending::without_answer(&thread, &routed, Outcome::EngineFailed, kind.status().as_u16());
             let settled = settle(&thread, &routed, admitted, ending).await;
-            let kind = settled.map_or_else(RefusalKind::Ledger, |_| kind);
+            let kind = settled.map_or_else(|unsettled| unsettled, |_| kind);
             let _ = reply.send(Err(kind.of(routed.asked.accepted.request)));
         }
         Opening::Unrecorded(error) => {
@@ -98,10 +98,11 @@ async fn settle_early(thread: &Thread, routed: &Routed, admission: &mut Admissio
     let ending = Ending::without_answer(thread, routed, outcome, CLIENT_CLOSED_REQUEST);
     let settled = match admission.durable().await {
         Ok(admitted) => settle(thread, routed, admitted, ending).await.map(|_| ()),
-        Err(error) => Err(error),
+        Err(error) => Err(RefusalKind::Ledger(error)),
     };
     if let Err(error) = settled {
-        tracing::error!(request = %routed.asked.accepted.request, %error, "a request could not be settled");
+        let causes = hermetic_diagnostics::chain(&error).join(": ");
+        tracing::error!(request = %routed.asked.accepted.request, causes, "a request could not be settled");
     }
 }
 
@@ -110,7 +111,8 @@ pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Ending {
     pub(crate) fn without_answer(thread: &Thread, routed: &Routed, outcome: Outcome, status: u16) -> Self {
-        let answer = thread.shared.commitments.start(routed.asked.accepted.request, Salt::Answer);
-        Self { outcome, status, facts: AnswerFacts::default(), answer, first_byte: None }
+        let answer = Outgoing::start(thread, routed.asked.accepted.request);
+        let facts = AnswerFacts::default();
+        Self { outcome, status, begun: false, facts, answer, last: None, first_byte: None }
     }
 }

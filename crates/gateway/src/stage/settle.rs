@@ -1,13 +1,14 @@
 //! Settle: the record of how a request ended. Durable before the last byte of the answer leaves.
 
-use crate::commitment::Running;
+use crate::capture::{Left, Outgoing};
 use crate::context::Thread;
 use crate::metrics;
+use crate::refusal::RefusalKind;
 use crate::stage::admit::Admitted;
 use crate::stage::route::Routed;
+use bytes::Bytes;
 use hermetic_inference_api::AnswerFacts;
 use hermetic_ledger::record::{Event, Outcome, Record, RequestSettled, Usage};
-use hermetic_ledger_store::AppendError;
 use std::time::Duration;
 
 /// Proof that the settling record is durable: without it the last byte of an answer does not leave.
@@ -27,30 +28,46 @@ impl Settled {
 pub(crate) struct Ending {
     pub(crate) outcome: Outcome,
     pub(crate) status: u16,
+    /// The head of the answer, and with it the status, has left.
+    pub(crate) begun: bool,
     pub(crate) facts: AnswerFacts,
-    pub(crate) answer: Running,
+    /// What has left of the answer.
+    pub(crate) answer: Outgoing,
+    /// What leaves once the request is settled: of a plain answer all of it.
+    pub(crate) last: Option<Bytes>,
     /// On the monotonic clock.
     pub(crate) first_byte: Option<Duration>,
 }
 
+/// Keeps the content, where that is configured, then writes the record. `Err`: nothing more of the answer may leave.
 pub(crate) async fn settle(
     thread: &Thread,
     routed: &Routed,
     admitted: Admitted,
     ending: Ending,
-) -> Result<Settled, AppendError> {
+) -> Result<Settled, RefusalKind> {
     let shared = &thread.shared;
     let accepted = &routed.asked.accepted;
+    let Ending { outcome, status, begun, facts, answer, last, first_byte } = ending;
+    let Left { answer, answer_bytes, kept } =
+        answer.leave(thread, &routed.asked, admitted, last.as_ref()).await;
+    let content_kept = matches!(kept, Ok(true));
+    let unkept = kept.err().map(RefusalKind::Content);
+    // The caller is not given the rest of an answer that had to be kept and is not.
+    let outcome = if unkept.is_some() && last.is_some() { Outcome::Withheld } else { outcome };
+    let status = match &unkept {
+        Some(unkept) if !begun && outcome != Outcome::ClientLeft => unkept.status().as_u16(),
+        _ => status,
+    };
     let since = |moment: Duration| moment.saturating_sub(accepted.started);
     let total = since(shared.clock.monotonic());
-    let first_byte = ending.first_byte.map(since);
-    let (answer, answer_bytes) = ending.answer.finish();
+    let first_byte = first_byte.map(since);
     metrics::count_settled(
         &shared.metrics,
         accepted.surface,
-        &ending.facts,
+        &facts,
         metrics::Times { total, first_byte },
-        ending.outcome,
+        outcome,
     );
     let record = Record {
         v: 1,
@@ -58,24 +75,22 @@ pub(crate) async fn settle(
         event: Event::RequestSettled(RequestSettled {
             request: accepted.request,
             admitted: admitted.leaf(),
-            outcome: ending.outcome,
-            status: ending.status,
-            usage: Usage {
-                input_tokens: ending.facts.input_tokens,
-                output_tokens: ending.facts.output_tokens,
-            },
+            outcome,
+            status,
+            usage: Usage { input_tokens: facts.input_tokens, output_tokens: facts.output_tokens },
             verdicts: Vec::new(),
             answer,
             answer_bytes,
-            finish_reason: ending.facts.finish_reason,
+            finish_reason: facts.finish_reason,
             first_byte_ms: first_byte.map(millis),
             total_ms: millis(total),
+            content_kept,
         }),
     };
     let waiting_since = shared.clock.monotonic();
-    let appended = shared.ledger.submit(&record).await?;
+    let appended = shared.ledger.submit(&record).await.map_err(RefusalKind::Ledger)?;
     shared.metrics.gateway.ledger_waited(shared.clock.monotonic().saturating_sub(waiting_since));
-    Ok(Settled { leaf: appended.index })
+    unkept.map_or(Ok(Settled { leaf: appended.index }), Err)
 }
 
 fn millis(duration: Duration) -> u64 {

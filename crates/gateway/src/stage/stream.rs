@@ -1,8 +1,8 @@
 //! A streamed answer: events are handed on as they come, byte for byte; the one that ends the stream is held back
 //! until the settling record is durable.
 
+use crate::capture::Outgoing;
 use crate::collect::CollectError;
-use crate::commitment::{Running, Salt};
 use crate::context::Thread;
 use crate::refusal::RefusalKind;
 use crate::respond;
@@ -54,7 +54,7 @@ struct Flow<'a> {
     out: mpsc::Sender<Bytes>,
     scanner: EventScanner,
     facts: AnswerFacts,
-    answer: Running,
+    answer: Outgoing,
     first_byte: Option<Duration>,
     usage_is_ours: bool,
 }
@@ -79,22 +79,19 @@ pub(crate) async fn hand_on(
         out,
         scanner: EventScanner::new(thread.shared.options.event_bytes_max),
         facts: AnswerFacts::default(),
-        answer: thread.shared.commitments.start(accepted.request, Salt::Answer),
+        answer: Outgoing::start(thread, accepted.request),
         first_byte: None,
         usage_is_ours,
     };
     let end = flow.run().await;
     let (outcome, last, refusal) = flow.judge(end);
-    if let Some(last) = &last {
-        flow.answer.update(last);
-    }
     let Flow { mut body, out, facts, answer, first_byte, .. } = flow;
-    let settled =
-        settle(thread, routed, admitted, Ending { outcome, status, facts, answer, first_byte }).await;
+    let ending = Ending { outcome, status, begun: true, facts, answer, last: last.clone(), first_byte };
+    let settled = settle(thread, routed, admitted, ending).await;
     let (last, refusal) = match settled {
         Ok(_) => (last, refusal),
-        // The record that the answer ended cannot be written, so the end is not sent.
-        Err(error) => (None, Some(RefusalKind::Ledger(error))),
+        // That the answer ended cannot be put on record, or its content not be kept, so the end is not sent.
+        Err(unsettled) => (None, Some(unsettled)),
     };
     let refusal_event = refusal.map(|kind| {
         respond::note(&thread.shared.metrics, &kind, Some(accepted.request));

@@ -1,7 +1,7 @@
 //! A plain answer: held whole until both of its records are durable, then sent as it came.
 
+use crate::capture::Outgoing;
 use crate::collect::{CollectError, collect};
-use crate::commitment::Salt;
 use crate::context::Thread;
 use crate::refusal::RefusalKind;
 use crate::respond;
@@ -50,7 +50,7 @@ pub(crate) async fn hand_on(
     };
     let settled = settle(thread, routed, admitted, ending).await;
     let response = match (settled, result) {
-        (Err(error), _) => Err(RefusalKind::Ledger(error).of(request)),
+        (Err(unsettled), _) => Err(unsettled.of(request)),
         (Ok(_), Err(kind)) => Err(kind.of(request)),
         (Ok(settled), Ok(body)) => {
             let options = &thread.shared.options;
@@ -73,9 +73,7 @@ async fn read(thread: &Thread, body: &mut Incoming, reply: &mut Reply) -> Readin
     }
 }
 
-fn ending_of(thread: &Thread, routed: &Routed, status: StatusCode, body: &[u8]) -> Ending {
-    let mut answer = thread.shared.commitments.start(routed.asked.accepted.request, Salt::Answer);
-    answer.update(body);
+fn ending_of(thread: &Thread, routed: &Routed, status: StatusCode, body: &Bytes) -> Ending {
     let outcome = match status {
         status if status.is_success() => Outcome::Completed,
         status if respond::is_callers_fault(status) => Outcome::Rejected,
@@ -84,8 +82,10 @@ fn ending_of(thread: &Thread, routed: &Routed, status: StatusCode, body: &[u8]) 
     Ending {
         outcome,
         status: status.as_u16(),
+        begun: false,
         facts: AnswerFacts::of_answer(body),
-        answer,
+        answer: Outgoing::start(thread, routed.asked.accepted.request),
+        last: Some(body.clone()),
         first_byte: Some(thread.shared.clock.monotonic()),
     }
 }

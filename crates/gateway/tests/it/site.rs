@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use arc_swap::ArcSwap;
 use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
+use hermetic_content_store::{ContentKey, ContentStore};
 use hermetic_digest::Digest;
 use hermetic_gateway::{
     CommitmentSecret, Drained, Gateway, GatewayOptions, GatewayParts, ModelKind, Page, PageLookup, Route,
@@ -28,7 +29,7 @@ const POLICY: &str = r#"
 "#;
 
 pub struct Site {
-    _folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     pub clock: Clock,
     pub ledger: Ledger,
     pub metadata: Metadata,
@@ -82,7 +83,21 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sock");
         let engine = Engine::on_unix(&path);
-        Self::assemble(folder, engine, Target::unix(path), adjust)
+        Self::assemble(folder, engine, Target::unix(path), |parts| adjust(&mut parts.options))
+    }
+
+    /// An engine on a Unix socket, and content kept in `content/`.
+    pub async fn start_capturing(adjust: impl FnOnce(&mut GatewayOptions)) -> (Self, ContentStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        let engine = Engine::on_unix(&path);
+        let key = ContentKey::from_bytes(&[8; 32]);
+        let store = ContentStore::open(&folder.path().join("content"), key).unwrap();
+        let site = Self::assemble(folder, engine, Target::unix(path), |parts| {
+            parts.capture = Some(store.clone());
+            adjust(&mut parts.options);
+        });
+        (site, store)
     }
 
     /// An engine on a TCP port.
@@ -100,7 +115,7 @@ impl Site {
         folder: tempfile::TempDir,
         engine: Engine,
         target: Target,
-        adjust: impl FnOnce(&mut GatewayOptions),
+        adjust: impl FnOnce(&mut GatewayParts),
     ) -> Self {
         let clock = Clock::manual(1_795_000_000_000);
         let connector = Connector::new(AllowList::loopback());
@@ -124,14 +139,12 @@ impl Site {
             running: None,
             key: String::new(),
             engine,
-            _folder: folder,
+            folder,
         };
         site.key = site.issue_key("alice", "demo", None);
-        let mut options = GatewayOptions::new("127.0.0.1:0".parse().unwrap());
-        adjust(&mut options);
         let policy = PolicyFile { name: "test.cedar".to_owned(), text: POLICY.to_owned() };
-        let gateway = Gateway::new(GatewayParts {
-            options,
+        let mut parts = GatewayParts {
+            options: GatewayOptions::new("127.0.0.1:0".parse().unwrap()),
             keys: Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap(),
             authorizer: Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap())),
             routes: Arc::clone(&site.routes),
@@ -140,12 +153,14 @@ impl Site {
             clock,
             metrics: Arc::new(Metrics::new()),
             commitments: CommitmentSecret::from_bytes(&SECRET),
+            capture: None,
             pages: PageLookup::new(|path| {
                 (path == "/manual")
                     .then(|| Page { content_type: "text/html", body: bytes::Bytes::from_static(b"<h1>") })
             }),
-        });
-        site.running = Some(gateway.start().unwrap());
+        };
+        adjust(&mut parts);
+        site.running = Some(Gateway::new(parts).start().unwrap());
         site
     }
 
@@ -162,6 +177,11 @@ impl Site {
         let issued = IssuedKey::new(request, random, self.clock.unix_millis());
         self.metadata.insert_api_key(&issued.row).unwrap();
         issued.key.reveal()
+    }
+
+    /// Today, as content folders are named.
+    pub fn day(&self) -> String {
+        hermetic_clock::rfc3339(self.clock.unix_millis())[..10].to_owned()
     }
 
     pub fn port(&self) -> u16 {

@@ -188,7 +188,7 @@ fn create(
         team: arguments.team.clone(),
         workflow: arguments.workflow.clone(),
     };
-    let by = by(arguments.by.as_ref(), enclave);
+    let by = enclave.by(arguments.by.as_ref());
     let random = hermetic_identity::draw().ok_or(ApiKeyError::NoRandomness)?;
     let request = KeyRequest { owner: owner.clone(), expires_unix_ms, by: by.clone() };
     let issued = IssuedKey::new(request, random, now);
@@ -241,7 +241,7 @@ fn revoke(
         Some(Some(at)) => return Err(ApiKeyError::RevokedBefore { id, at }.into()),
         Some(None) => {}
     }
-    let by = by(arguments.by.as_ref(), enclave);
+    let by = enclave.by(arguments.by.as_ref());
     let leaf = record(Event::ApiKeyRevoked { key: id, by: by.clone() }, enclave, clock)?;
     // Whether we or another operator revoked it in this moment: it is revoked.
     metadata.revoke_api_key(&id, clock.unix_millis(), &by)?;
@@ -259,11 +259,6 @@ fn record(event: Event, enclave: &Enclave, clock: &Clock) -> Result<u64, Report>
     let ledger = enclave.ledger(clock, &enclave.connector())?;
     let record = Record { v: 1, at_unix_ms: clock.unix_millis(), event };
     Ok(ledger.append_blocking(&record).map_err(ApiKeyError::Ledger)?.index)
-}
-
-fn by(given: Option<&String>, enclave: &Enclave) -> String {
-    let named = given.or(enclave.config.import.engineer.as_ref()).filter(|by| !by.trim().is_empty());
-    named.cloned().unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 fn view(row: ApiKeyRow, now: UnixMillis) -> KeyView {

@@ -2,6 +2,7 @@
 //!
 //! Reading works while the service writes. `verify` needs neither configuration nor state: a stranger runs it.
 
+mod content;
 mod lines;
 mod target;
 
@@ -10,6 +11,7 @@ use super::enclave::Enclave;
 use hermetic_bounded_io::{FileError, Mode, read_capped, read_text_capped, write_atomic};
 use hermetic_clock::Clock;
 use hermetic_diagnostics::{Code, Diagnose, Report};
+use hermetic_ids::RequestId;
 use hermetic_keys::SigningKey;
 use hermetic_ledger::note::VerifierKeyError;
 use hermetic_ledger::proof_file::PROOF_BYTES_MAX;
@@ -44,6 +46,12 @@ enum Command {
     Show {
         /// An index, or a request id (`req_…`, as in the answer's `x-request-id`).
         target: Target,
+        /// Also open the kept prompt and answer of the request. That they were opened goes on record first.
+        #[arg(long)]
+        content: bool,
+        /// Who reads the content; `import.engineer` of the configuration, or this process's user id, by default.
+        #[arg(long, requires = "content")]
+        by: Option<String>,
     },
     /// Write a proof that a stranger can verify offline.
     Prove {
@@ -80,6 +88,8 @@ enum AuditError {
     Origin(#[source] VerifierKeyError),
     #[error("expected the ledger to be as it was signed, found {findings} difference(s)")]
     Unsound { findings: u64 },
+    #[error("expected the {half} that the records of {request} commit to, found another")]
+    OtherContent { request: RequestId, half: &'static str },
 }
 
 impl Diagnose for AuditError {
@@ -89,6 +99,7 @@ impl Diagnose for AuditError {
             Self::Key(_) | Self::File { .. } => Code::new("E0619"),
             Self::Origin(_) => Code::new("E0613"),
             Self::Unsound { .. } => Code::new("E0616"),
+            Self::OtherContent { .. } => Code::new("E0623"),
         }
     }
 
@@ -97,6 +108,9 @@ impl Diagnose for AuditError {
             Self::Key(_) => Some("the log's owner prints the key with `hermetic audit key`".to_owned()),
             Self::Unsound { .. } => Some("copy the ledger's folder before anything else".to_owned()),
             Self::NoSuchRequest { .. } => Some("`hermetic audit tail` lists the newest records".to_owned()),
+            Self::OtherContent { .. } => {
+                Some("compare `keys/commitments.pem` with the copy that was kept".to_owned())
+            }
             Self::File { .. } | Self::Origin(_) => None,
         }
     }
@@ -105,7 +119,8 @@ impl Diagnose for AuditError {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode, Report> {
     match &arguments.command {
         Command::Tail { limit, follow } => tail(context, *limit, *follow)?,
-        Command::Show { target } => show(context, *target)?,
+        Command::Show { target, content: false, .. } => show(context, *target)?,
+        Command::Show { target, content: true, by } => content::show(context, *target, by.as_ref())?,
         Command::Prove { target, out } => prove(context, *target, out)?,
         Command::Verify { file, key } => verify(context, file, key)?,
         Command::Check => check(context)?,
@@ -185,7 +200,7 @@ fn show(context: &Context, target: Target) -> Result<(), Report> {
 
 fn prove(context: &Context, target: Target, out: &Path) -> Result<(), Report> {
     let (snapshot, found) = find(context, target)?;
-    let index = found.last().copied().unwrap_or_default();
+    let index = target::last_of_request(&snapshot, &found)?;
     let proof = snapshot.prove(index)?;
     write_atomic(out, proof.to_text().as_bytes(), Mode::Shared)
         .map_err(|source| AuditError::File { path: out.to_owned(), source })?;

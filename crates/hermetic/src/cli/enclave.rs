@@ -46,6 +46,10 @@ impl StatePaths {
         self.root.join("keys")
     }
 
+    pub(crate) fn content(&self) -> PathBuf {
+        self.root.join("content")
+    }
+
     pub(crate) fn run(&self) -> PathBuf {
         self.root.join("run")
     }
@@ -95,6 +99,12 @@ impl Enclave {
                 .map_err(|source| OpenEnclaveError::State { path: folder, source })?;
         }
         Ok(Self { config, config_digest, paths })
+    }
+
+    /// Who is named in a record: whom the command line gives, else the configuration's engineer, else this user.
+    pub(crate) fn by(&self, given: Option<&String>) -> String {
+        let named = given.or(self.config.import.engineer.as_ref()).filter(|by| !by.trim().is_empty());
+        named.cloned().unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     }
 }
 

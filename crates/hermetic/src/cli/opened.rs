@@ -4,9 +4,11 @@
 
 use super::enclave::Enclave;
 use hermetic_clock::Clock;
+use hermetic_config::Capture;
 use hermetic_connector::{AllowList, Connector};
+use hermetic_content_store::{ContentKey, ContentStore};
 use hermetic_diagnostics::Report;
-use hermetic_keys::SigningKey;
+use hermetic_keys::{Secret, SigningKey};
 use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_metadata::Metadata;
 use hermetic_registry::Registry;
@@ -25,6 +27,25 @@ impl Enclave {
         // The configuration has checked the suffixes; one the connector cannot read is left out, which refuses.
         let suffixes = boundary.suffixes().iter().filter_map(|suffix| suffix.parse().ok()).collect();
         Connector::new(AllowList::new(boundary.networks(), suffixes))
+    }
+
+    /// The secret that the salts of commitments come from.
+    pub(crate) fn commitment_secret(&self) -> Result<Secret, Report> {
+        Ok(Secret::load_or_generate(&self.paths.keys().join("commitments.pem"))?)
+    }
+
+    /// Where content is to be kept, when the configuration wants it kept.
+    pub(crate) fn capture(&self) -> Result<Option<ContentStore>, Report> {
+        match self.config.ledger.capture {
+            Capture::None => Ok(None),
+            Capture::Encrypted => self.content().map(Some),
+        }
+    }
+
+    /// Where content was kept, whatever the configuration wants now.
+    pub(crate) fn content(&self) -> Result<ContentStore, Report> {
+        let secret = Secret::load_or_generate(&self.paths.keys().join("content.pem"))?;
+        Ok(ContentStore::open(&self.paths.content(), ContentKey::from_bytes(secret.bytes()))?)
     }
 
     pub(crate) fn metadata(&self) -> Result<Metadata, Report> {

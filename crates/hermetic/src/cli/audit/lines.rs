@@ -11,7 +11,7 @@ const TELLING: [&str; 19] = [
 
 /// Text from a record as it may be printed: no control character, so that no record can move the cursor or recolour a
 /// terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
         .collect()

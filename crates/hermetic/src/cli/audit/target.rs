@@ -43,3 +43,14 @@ impl Target {
         Ok(!matches!(last.map(|record| record.event), Some(Event::RequestAdmitted(_))))
     }
 }
+
+/// The record that ended the request. What names the request later, such as that its content was read, is not of it.
+pub(super) fn last_of_request(snapshot: &Snapshot, found: &[u64]) -> Result<u64, ReadError> {
+    for index in found.iter().rev() {
+        let record: Option<Record> = RecordView::of(*index, &snapshot.read(*index)?).known();
+        if !matches!(record.map(|record| record.event), Some(Event::ContentRead { .. })) {
+            return Ok(*index);
+        }
+    }
+    Ok(found.last().copied().unwrap_or_default())
+}

@@ -1,0 +1,106 @@
+//! What of an answer goes into its settling record: the commitment and, where capture is configured, the content that
+//! is durably kept before it.
+//!
+//! Without capture an answer costs its commitment and nothing else: no copy, no file, no other thread.
+
+use crate::commitment::{Running, Salt};
+use crate::context::Thread;
+use crate::stage::admit::Admitted;
+use crate::stage::read::Asked;
+use bytes::Bytes;
+use hermetic_content_store::{Content, ContentError, ContentStore};
+use hermetic_ids::RequestId;
+use hermetic_ledger::record::Commitment;
+
+/// An answer as it leaves.
+pub(crate) struct Outgoing {
+    commitment: Running,
+    held: Option<Held>,
+}
+
+/// The bytes that are to be kept, up to the cap.
+struct Held {
+    bytes: Vec<u8>,
+    total: u64,
+    cap: usize,
+}
+
+/// An answer that has left but for its last bytes, which wait for the settling record.
+pub(crate) struct Left {
+    pub(crate) answer: Commitment,
+    pub(crate) answer_bytes: u64,
+    /// Whether the content is durably kept. `Err`: it had to be and is not, so the last bytes must not leave.
+    pub(crate) kept: Result<bool, ContentError>,
+}
+
+impl Held {
+    fn push(&mut self, bytes: &[u8]) {
+        let room = self.cap.saturating_sub(self.bytes.len()).min(bytes.len());
+        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        self.total += bytes.len() as u64;
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn start(thread: &Thread, request: RequestId) -> Self {
+        let shared = &thread.shared;
+        let cap = shared.options.answer_bytes_max;
+        Self {
+            commitment: shared.commitments.start(request, Salt::Answer),
+            held: shared.capture.as_ref().map(|_| Held { bytes: Vec::new(), total: 0, cap }),
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.commitment.update(bytes);
+        if let Some(held) = &mut self.held {
+            held.push(bytes);
+        }
+    }
+
+    /// Keeps the content, where that is configured. The commitment covers what leaves: `last` only if it may.
+    pub(crate) async fn leave(
+        self,
+        thread: &Thread,
+        asked: &Asked,
+        admitted: Admitted,
+        last: Option<&Bytes>,
+    ) -> Left {
+        let Self { mut commitment, held } = self;
+        let last = last.map(Bytes::as_ref).unwrap_or_default();
+        let kept = match (&thread.shared.capture, held) {
+            (Some(store), Some(mut held)) => {
+                held.push(last);
+                keep(store.clone(), asked, admitted, held).await.map(|()| true)
+            }
+            _ => Ok(false),
+        };
+        if kept.is_ok() {
+            commitment.update(last);
+        }
+        let (answer, answer_bytes) = commitment.finish();
+        Left { answer, answer_bytes, kept }
+    }
+}
+
+/// On a thread that may block: a sync of the disk would hold up every other request of this one.
+async fn keep(
+    store: ContentStore,
+    asked: &Asked,
+    admitted: Admitted,
+    held: Held,
+) -> Result<(), ContentError> {
+    let request = asked.accepted.request;
+    let prompt = asked.body.clone();
+    let put = move || {
+        store.put(&Content {
+            request,
+            admitted_unix_ms: admitted.at_unix_ms(),
+            prompt: &prompt,
+            answer: &held.bytes,
+            answer_total: held.total,
+        })
+    };
+    let lost = |_| ContentError::Crypto { action: "keep content: its thread was lost" };
+    tokio::task::spawn_blocking(put).await.map_err(lost)?
+}
