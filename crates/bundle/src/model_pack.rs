@@ -11,7 +11,6 @@ use hermetic_bounded_io::RelativePath;
 use hermetic_digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fmt;
 
 pub const ARTIFACT_TYPE: &str = "application/vnd.cncf.model.manifest.v1+json";
 pub const CONFIG: &str = "application/vnd.cncf.model.config.v1+json";
@@ -22,29 +21,6 @@ pub const DOCUMENTATION: &str = "application/vnd.cncf.model.doc.v1.raw";
 pub const FILE_PATH: &str = "org.cncf.model.filepath";
 
 const WHAT: &str = "the model manifest";
-
-/// What a model is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ModelKind {
-    Chat,
-    Embedding,
-}
-
-impl ModelKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Embedding => "embedding",
-        }
-    }
-}
-
-impl fmt::Display for ModelKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// What a file of a model is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -6,11 +6,10 @@
 use crate::document::{self, DocumentError};
 use crate::layout::{INDEX_FILE, PART_TABLE_FILE};
 use crate::limits::{DOCUMENT_BYTES_MAX, INDEX_ENTRIES_MAX};
-use crate::model_pack::ModelKind;
 use crate::oci::{Descriptor, MANIFEST};
 use crate::utc::UtcTime;
 use hermetic_digest::Digest;
-use hermetic_ids::{ModelName, ReleaseVersion};
+use hermetic_ids::{ModelKind, ModelName, ReleaseVersion};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -210,7 +210,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Engine {
-    /// Threads that compute. Default: one for each core.
+    /// Threads that compute. Default: one less than there are cores, and at least one: llama.cpp waits by spinning.
     #[schemars(range(min = 1, max = 1024), extend("examples" = [8]))]
     pub(crate) threads: Option<u32>,
     /// Tokens of context for one request, prompt and answer together. Default: what the model was trained for, at

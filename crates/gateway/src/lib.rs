@@ -40,4 +40,5 @@ pub use error::StartError;
 pub use gateway::{Drained, Gateway, GatewayParts, Running};
 pub use options::GatewayOptions;
 pub use pages::{Page, PageLookup};
-pub use routing::{ModelKind, Route, RouteState, RoutingTable, Target};
+pub use hermetic_ids::ModelKind;
+pub use routing::{Route, RouteState, RoutingTable, Target};

@@ -1,13 +1,12 @@
 //! Every reason for which a request is answered with an error of ours.
 
 use crate::collect::CollectError;
-use crate::routing::ModelKind;
 use crate::stage::call::CallError;
 use crate::upstream::UpstreamError;
 use hermetic_content_store::ContentError;
 use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_identity::IdentifyError;
-use hermetic_ids::{ModelName, RequestId};
+use hermetic_ids::{ModelKind, ModelName, RequestId};
 use hermetic_inference_api::{JsonMistake, RequestMistake, Surface};
 use hermetic_ledger_store::AppendError;
 use hermetic_policy::Refusal;

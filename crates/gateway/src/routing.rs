@@ -2,7 +2,7 @@
 //! sees one table from beginning to end.
 
 use hermetic_digest::Digest;
-use hermetic_ids::ModelName;
+use hermetic_ids::{ModelKind, ModelName};
 use http::HeaderValue;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,21 +27,6 @@ pub struct Route {
     /// What the engine calls the model, where that is something else.
     pub upstream_name: Option<String>,
     pub state: RouteState,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ModelKind {
-    Chat,
-    Embedding,
-}
-
-impl ModelKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Embedding => "embedding",
-        }
-    }
 }
 
 /// Whether requests can be sent.

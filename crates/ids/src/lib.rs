@@ -13,9 +13,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+mod model_kind;
 mod name;
 mod random;
 
+pub use model_kind::{ModelKind, ModelKindError};
 pub use name::{NAME_BYTES_MAX, NameError};
 pub use random::{IdError, KeyId, RequestId, TraceId};
 

@@ -1,9 +1,8 @@
 //! What serving needs to know of the release in production.
 
 use crate::{PRODUCTION, Registry, RegistryError, label};
-use hermetic_bundle::ModelKind;
 use hermetic_digest::Digest;
-use hermetic_ids::{Label, ModelName, ReleaseVersion};
+use hermetic_ids::{Label, ModelKind, ModelKindError, ModelName, ReleaseVersion};
 use hermetic_metadata::ArtifactRow;
 use std::path::PathBuf;
 
@@ -51,10 +50,7 @@ impl Registry {
             model: artifact.name.clone(),
             detail,
         };
-        let kind =
-            [ModelKind::Chat, ModelKind::Embedding].into_iter().find(|kind| kind.as_str() == artifact.kind);
-        let kind =
-            kind.ok_or_else(|| unservable(format!("expected a kind of model, found `{}`", artifact.kind)))?;
+        let kind = artifact.kind.parse().map_err(|error: ModelKindError| unservable(error.to_string()))?;
         let weights = artifact.files.iter().find(|file| file.role == "weights");
         let weights = weights.ok_or_else(|| unservable("it has no weights".to_owned()))?.blob;
         for file in &artifact.files {

@@ -19,5 +19,6 @@ mod supervisor;
 mod wire;
 
 pub use engine::{Engine, EngineFuture, LlamaChat, LlamaEmbedding};
-pub use run::{ModelKind, WorkerError, WorkerOptions, run_worker};
+pub use hermetic_ids::ModelKind;
+pub use run::{WorkerError, WorkerOptions, run_worker};
 pub use supervisor::{Incident, Supervisor, SupervisorOptions, WorkerSpec, WorkerState, WorkerStatus};

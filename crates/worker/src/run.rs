@@ -8,11 +8,10 @@ use hermetic_engine_llama::{ChatModel, EmbeddingModel, LlamaOptions, LoadError};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::fmt;
+use hermetic_ids::ModelKind;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -20,41 +19,6 @@ use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-
-/// What a model is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelKind {
-    Chat,
-    Embedding,
-}
-
-impl ModelKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Embedding => "embedding",
-        }
-    }
-}
-
-impl fmt::Display for ModelKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ModelKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "chat" => Ok(Self::Chat),
-            "embedding" => Ok(Self::Embedding),
-            _ => Err(format!("expected `chat` or `embedding`, found `{text}`")),
-        }
-    }
-}
 
 /// Everything a worker is told; it reads no configuration of its own.
 #[derive(Debug, Clone)]

@@ -3,10 +3,10 @@
 //! A model whose version changes gets its new worker first; the old one is ended when the new one is ready, so that a
 //! promotion leaves no moment without an answer.
 
-use crate::run::ModelKind;
 use hermetic_clock::{Clock, UnixMillis};
 use hermetic_connector::Connector;
 use hermetic_digest::Digest;
+use hermetic_ids::ModelKind;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,9 +1,10 @@
 //! Route: the engine that serves the model, if it does so on this surface and is ready.
 
 use crate::refusal::{RefusalKind, Refused};
-use crate::routing::{ModelKind, Route, RouteState};
+use crate::routing::{Route, RouteState};
 use crate::stage::authorize::Permitted;
 use crate::stage::read::Asked;
+use hermetic_ids::ModelKind;
 use hermetic_inference_api::Surface;
 use hermetic_policy::Permit;
 use std::sync::Arc;

@@ -6,8 +6,8 @@ use hermetic_clock::Clock;
 use hermetic_config::{EngineSettings, Kind, Model, ModelSource};
 use hermetic_diagnostics::Report;
 use hermetic_digest::Digest;
-use hermetic_gateway::{ModelKind, Route, RouteState, RoutingTable, Target};
-use hermetic_ids::{Label, ModelName};
+use hermetic_gateway::{Route, RouteState, RoutingTable, Target};
+use hermetic_ids::{Label, ModelKind, ModelName};
 use hermetic_registry::{Registry, RegistryError, ServedModel};
 use hermetic_worker::{Supervisor, WorkerSpec, WorkerState, WorkerStatus};
 use std::collections::HashMap;
@@ -78,10 +78,7 @@ impl Models {
         let spec = |model: &Embedded| WorkerSpec {
             model: model.name.to_string(),
             digest: model.served.weights,
-            kind: match model.served.kind {
-                hermetic_bundle::ModelKind::Chat => hermetic_worker::ModelKind::Chat,
-                hermetic_bundle::ModelKind::Embedding => hermetic_worker::ModelKind::Embedding,
-            },
+            kind: model.served.kind,
             weights: model.served.weights_path.clone(),
             threads: model.engine.threads,
             context: model.engine.context_tokens,
@@ -148,10 +145,7 @@ impl Models {
         let weights = chosen.map_or(model.served.weights, |worker| worker.digest);
         Route {
             model: model.name.clone(),
-            kind: match model.served.kind {
-                hermetic_bundle::ModelKind::Chat => ModelKind::Chat,
-                hermetic_bundle::ModelKind::Embedding => ModelKind::Embedding,
-            },
+            kind: model.served.kind,
             digest: Some(self.manifest_of(weights)),
             created: model.created,
             target: Arc::new(Target::unix(chosen.map(|worker| worker.socket.clone()).unwrap_or_default())),
