@@ -33,10 +33,20 @@ impl ContentStore {
 
     /// Returns when the content is durable.
     pub fn put(&self, content: &Content<'_>) -> Result<(), ContentError> {
-        let folder = self.folder_for(&day(content.admitted_unix_ms))?;
+        let day = day(content.admitted_unix_ms);
         let file = file::encode(content, &self.0.key)?;
-        write_atomic(&folder.join(content.request.to_string()), &file, Mode::Private)
-            .map_err(ContentError::File)
+        let write = || {
+            let path = self.folder_for(&day)?.join(content.request.to_string());
+            write_atomic(&path, &file, Mode::Private).map_err(ContentError::File)
+        };
+        match write() {
+            // The folder of the day was removed while we served.
+            Err(ContentError::File(error)) if error.is_not_found() => {
+                self.0.durable_day.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                write()
+            }
+            written => written,
+        }
     }
 
     /// Opens what was kept of a request that was admitted at that time.
@@ -98,6 +108,18 @@ mod tests {
         let again = ContentStore::open(&root, ContentKey::from_bytes(&[1; 32])).unwrap();
         let kept = again.get(REQUEST, ADMITTED).unwrap();
         assert_eq!((kept.prompt, kept.answer), (b"p".to_vec(), b"a".to_vec()));
+    }
+
+    #[test]
+    fn a_day_that_was_erased_as_a_whole_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ContentStore::open(folder.path(), ContentKey::from_bytes(&[1; 32])).unwrap();
+        store.put(&content()).unwrap();
+        std::fs::remove_file(folder.path().join(day(ADMITTED)).join(REQUEST.to_string())).unwrap();
+        std::fs::remove_dir(folder.path().join(day(ADMITTED))).unwrap();
+        assert!(matches!(store.get(REQUEST, ADMITTED), Err(ContentError::Missing { .. })));
+        store.put(&content()).unwrap();
+        assert_eq!(store.get(REQUEST, ADMITTED).unwrap().answer, b"a");
     }
 
     #[test]
