@@ -38,7 +38,7 @@ mod upstream;
 pub use commitment::{CommitmentSecret, Salt, commit};
 pub use error::StartError;
 pub use gateway::{Drained, Gateway, GatewayParts, Running};
+pub use hermetic_ids::ModelKind;
 pub use options::GatewayOptions;
 pub use pages::{Page, PageLookup};
-pub use hermetic_ids::ModelKind;
 pub use routing::{Route, RouteState, RoutingTable, Target};

@@ -1,6 +1,8 @@
 //! Making a bundle on the connected side: the whole flow, in order.
 //!
-//!     release file → keys → collect → assemble → sign → check → publish
+//! ```text
+//! release file → keys → collect → assemble → sign → check → publish
+//! ```
 //!
 //! What can fail cheaply fails first: the release file, the previous bundle and every key are read before the first
 //! gigabyte is hashed. Everything is built in a folder beside the output and takes its name at the end; a run that

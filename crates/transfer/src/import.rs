@@ -1,6 +1,8 @@
 //! Taking a bundle into the enclave: the whole flow, in order.
 //!
-//!     verify metadata → preflight → copy+hash → seal → record → register
+//! ```text
+//! verify metadata → preflight → copy+hash → seal → record → register
+//! ```
 //!
 //! Up to `seal` nothing of the bundle is visible outside `incoming/` and the journal; a refusal at any earlier point
 //! leaves the enclave as it was. A run that is cut off (power, `kill -9`, a pulled disk) is finished by running it

@@ -11,46 +11,46 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-pub struct Client {
+pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
     key: String,
     connection: JoinSet<()>,
 }
 
 /// A whole answer.
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap().to_owned()
     }
 
-    pub fn leaf(&self, header: &str) -> u64 {
+    pub(crate) fn leaf(&self, header: &str) -> u64 {
         self.headers[header].to_str().unwrap().parse().unwrap()
     }
 }
 
-pub async fn connect(port: u16) -> TcpStream {
+pub(crate) async fn connect(port: u16) -> TcpStream {
     Connector::new(AllowList::loopback()).tcp("127.0.0.1", port).await.unwrap()
 }
 
-pub const CHAT: &str = "/v1/chat/completions";
+pub(crate) const CHAT: &str = "/v1/chat/completions";
 
 /// A chat request of the least a caller can say.
-pub fn chat(model: &str, stream: bool) -> String {
+pub(crate) fn chat(model: &str, stream: bool) -> String {
     format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}],"stream":{stream}}}"#)
 }
 
 impl Client {
-    pub async fn connect(port: u16, key: &str) -> Self {
+    pub(crate) async fn connect(port: u16, key: &str) -> Self {
         let (sender, connection) = http1::handshake(TokioIo::new(connect(port).await)).await.unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -59,7 +59,7 @@ impl Client {
         Self { sender, key: key.to_owned(), connection: tasks }
     }
 
-    pub fn request(&self, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    pub(crate) fn request(&self, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
         Request::post(path)
             .header("host", "gateway")
             .header("content-type", "application/json")
@@ -68,36 +68,36 @@ impl Client {
             .unwrap()
     }
 
-    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Response<Incoming> {
         self.sender.ready().await.unwrap();
         self.sender.send_request(request).await.unwrap()
     }
 
-    pub async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Answer {
         let request = self.request(path, body);
         whole(self.send(request).await).await
     }
 
-    pub async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         let mut request = self.request(path, Bytes::new());
         *request.method_mut() = http::Method::GET;
         whole(self.send(request).await).await
     }
 
     /// Closes the connection at once, answer or no answer.
-    pub fn hang_up(mut self) {
+    pub(crate) fn hang_up(mut self) {
         self.connection.abort_all();
     }
 }
 
-pub async fn whole(response: Response<Incoming>) -> Answer {
+pub(crate) async fn whole(response: Response<Incoming>) -> Answer {
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: head.status.as_u16(), headers: head.headers, body }
 }
 
 /// The next piece of a stream, `None` at its end.
-pub async fn piece(response: &mut Response<Incoming>) -> Option<Bytes> {
+pub(crate) async fn piece(response: &mut Response<Incoming>) -> Option<Bytes> {
     let frame = response.body_mut().frame().await?;
     Some(frame.unwrap().into_data().unwrap())
 }

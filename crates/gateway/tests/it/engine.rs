@@ -17,24 +17,24 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-pub struct Engine {
+pub(crate) struct Engine {
     requests: mpsc::UnboundedReceiver<Received>,
     _serving: JoinSet<()>,
 }
 
 /// A request as it arrived, waiting for its answer.
-pub struct Received {
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
     reply: oneshot::Sender<Response<Pieces>>,
 }
 
 /// The pieces of an answer, as the test sends them. An error breaks the connection off.
-pub struct Pieces(mpsc::UnboundedReceiver<io::Result<Bytes>>);
+pub(crate) struct Pieces(mpsc::UnboundedReceiver<io::Result<Bytes>>);
 
 /// The test's end of an answer.
-pub struct Answering(mpsc::UnboundedSender<io::Result<Bytes>>);
+pub(crate) struct Answering(mpsc::UnboundedSender<io::Result<Bytes>>);
 
 impl Body for Pieces {
     type Data = Bytes;
@@ -46,31 +46,31 @@ impl Body for Pieces {
 }
 
 impl Answering {
-    pub fn send(&self, piece: impl Into<Bytes>) {
+    pub(crate) fn send(&self, piece: impl Into<Bytes>) {
         self.0.send(Ok(piece.into())).unwrap();
     }
 
     /// The engine dies.
-    pub fn break_off(self) {
+    pub(crate) fn break_off(self) {
         self.0.send(Err(io::Error::other("killed"))).unwrap();
     }
 
     /// Resolves when the gateway has given the engine up.
-    pub async fn given_up(&self) {
+    pub(crate) async fn given_up(&self) {
         self.0.closed().await;
     }
 }
 
 impl Received {
-    pub fn answer(self, status: u16, content_type: &str, body: impl Into<Bytes>) {
+    pub(crate) fn answer(self, status: u16, content_type: &str, body: impl Into<Bytes>) {
         self.begin(status, content_type).send(body);
     }
 
-    pub fn stream(self) -> Answering {
+    pub(crate) fn stream(self) -> Answering {
         self.begin(200, "text/event-stream; charset=utf-8")
     }
 
-    pub fn begin(self, status: u16, content_type: &str) -> Answering {
+    pub(crate) fn begin(self, status: u16, content_type: &str) -> Answering {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut response = Response::builder().status(status).body(Pieces(receiver)).unwrap();
         // A test that has no use for a media type asks for the connection to be closed with it.
@@ -81,13 +81,13 @@ impl Received {
     }
 
     /// Resolves when the gateway has given the engine up before it answered.
-    pub async fn given_up(mut self) {
+    pub(crate) async fn given_up(mut self) {
         self.reply.closed().await;
     }
 }
 
 impl Engine {
-    pub fn on_unix(path: &Path) -> Self {
+    pub(crate) fn on_unix(path: &Path) -> Self {
         let listener = UnixListener::bind(path).unwrap();
         Self::serve(move |accepted| async move {
             let mut connections = JoinSet::new();
@@ -98,7 +98,7 @@ impl Engine {
         })
     }
 
-    pub async fn on_tcp() -> (Self, u16) {
+    pub(crate) async fn on_tcp() -> (Self, u16) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let engine = Self::serve(move |accepted| async move {
@@ -122,11 +122,11 @@ impl Engine {
         Self { requests, _serving: serving }
     }
 
-    pub async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         self.requests.recv().await.unwrap()
     }
 
-    pub fn nothing_arrived(&mut self) -> bool {
+    pub(crate) fn nothing_arrived(&mut self) -> bool {
         self.requests.try_recv().is_err()
     }
 }

@@ -21,29 +21,29 @@ use hermetic_telemetry::Metrics;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub const SECRET: [u8; 32] = [7; 32];
+pub(crate) const SECRET: [u8; 32] = [7; 32];
 
 const POLICY: &str = r#"
 @id("demo-may-infer") permit (principal in Project::"demo", action in Action::"infer", resource);
 @id("nobody-may-use-the-secret-model") forbid (principal, action, resource) when { resource.name == "secret-model" };
 "#;
 
-pub struct Site {
-    pub folder: tempfile::TempDir,
-    pub clock: Clock,
-    pub ledger: Ledger,
-    pub metadata: Metadata,
-    pub routes: Arc<ArcSwap<RoutingTable>>,
-    pub running: Option<Running>,
-    pub key: String,
-    pub engine: Engine,
+pub(crate) struct Site {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) clock: Clock,
+    pub(crate) ledger: Ledger,
+    pub(crate) metadata: Metadata,
+    pub(crate) routes: Arc<ArcSwap<RoutingTable>>,
+    pub(crate) running: Option<Running>,
+    pub(crate) key: String,
+    pub(crate) engine: Engine,
 }
 
-pub fn weights() -> Digest {
+pub(crate) fn weights() -> Digest {
     Digest::of(b"weights")
 }
 
-pub fn route(model: &str, kind: ModelKind, target: &Arc<Target>) -> Route {
+pub(crate) fn route(model: &str, kind: ModelKind, target: &Arc<Target>) -> Route {
     Route {
         model: model.parse().unwrap(),
         kind,
@@ -75,11 +75,11 @@ fn routes_to(target: &Arc<Target>) -> RoutingTable {
 
 impl Site {
     /// An engine on a Unix socket.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(adjust: impl FnOnce(&mut GatewayOptions)) -> Self {
+    pub(crate) async fn start_with(adjust: impl FnOnce(&mut GatewayOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sock");
         let engine = Engine::on_unix(&path);
@@ -87,7 +87,7 @@ impl Site {
     }
 
     /// An engine on a Unix socket, and content kept in `content/`.
-    pub async fn start_capturing(adjust: impl FnOnce(&mut GatewayOptions)) -> (Self, ContentStore) {
+    pub(crate) async fn start_capturing(adjust: impl FnOnce(&mut GatewayOptions)) -> (Self, ContentStore) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sock");
         let engine = Engine::on_unix(&path);
@@ -101,7 +101,7 @@ impl Site {
     }
 
     /// An engine on a TCP port.
-    pub async fn start_tcp() -> Self {
+    pub(crate) async fn start_tcp() -> Self {
         let (engine, port) = Engine::on_tcp().await;
         Self::assemble(
             tempfile::tempdir().unwrap(),
@@ -164,7 +164,7 @@ impl Site {
         site
     }
 
-    pub fn issue_key(&self, subject: &str, project: &str, expires_unix_ms: Option<u64>) -> String {
+    pub(crate) fn issue_key(&self, subject: &str, project: &str, expires_unix_ms: Option<u64>) -> String {
         let owner = Owner {
             subject: subject.parse().unwrap(),
             project: project.parse().unwrap(),
@@ -180,41 +180,41 @@ impl Site {
     }
 
     /// Today, as content folders are named.
-    pub fn day(&self) -> String {
+    pub(crate) fn day(&self) -> String {
         hermetic_clock::rfc3339(self.clock.unix_millis())[..10].to_owned()
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.running.as_ref().unwrap().address().port()
     }
 
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(self.port(), &self.key).await
     }
 
-    pub async fn client_with(&self, key: &str) -> Client {
+    pub(crate) async fn client_with(&self, key: &str) -> Client {
         Client::connect(self.port(), key).await
     }
 
     /// Starts the drain; the handle resolves when all is settled.
-    pub fn start_drain(&mut self) -> tokio::task::JoinHandle<Drained> {
+    pub(crate) fn start_drain(&mut self) -> tokio::task::JoinHandle<Drained> {
         let running = self.running.take().unwrap();
         tokio::task::spawn_blocking(move || running.drain())
     }
 
     /// Drains, and returns every record in order.
-    pub async fn records_after_drain(&mut self) -> Vec<Event> {
+    pub(crate) async fn records_after_drain(&mut self) -> Vec<Event> {
         let drained = self.start_drain().await.unwrap();
         assert_eq!(drained.lost, 0);
         self.records()
     }
 
     /// Records that are durable: the writer signs for them behind everything it was handed before.
-    pub fn durable(&self) -> u64 {
+    pub(crate) fn durable(&self) -> u64 {
         self.ledger.checkpoint().unwrap()
     }
 
-    pub fn records(&self) -> Vec<Event> {
+    pub(crate) fn records(&self) -> Vec<Event> {
         (0..self.durable())
             .map(|index| serde_json::from_slice::<Record>(&self.ledger.read(index).unwrap()).unwrap().event)
             .collect()

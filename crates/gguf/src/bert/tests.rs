@@ -94,7 +94,7 @@ fn every_tensor_lands_under_its_name_with_its_own_bytes() {
     let header = Header::read(&mut gguf.as_slice(), &Limits::default()).unwrap();
     assert_eq!(header.tensors.len() as u64, report.tensors);
     assert_eq!(header.number("hermetic.window"), Some(5));
-    let source = crate::safetensors::read_header(&mut weights.as_slice()).unwrap();
+    let source = safetensors::read_header(&mut weights.as_slice()).unwrap();
     let pairs = [
         ("token_embd.weight", "embeddings.word_embeddings.weight"),
         ("blk.0.attn_q.weight", "encoder.layer.0.attention.self.query.weight"),

@@ -4,7 +4,7 @@ use super::Context;
 use super::enclave::read_config;
 use hermetic_config::{Config, KeyReference, ModelSource};
 use hermetic_diagnostics::Report;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -56,10 +56,10 @@ struct Checked {
     models: Vec<String>,
 }
 
-fn check(file: &PathBuf, context: &Context) -> Result<(), Report> {
+fn check(file: &Path, context: &Context) -> Result<(), Report> {
     let (config, digest) = read_config(file)?;
     let checked = Checked {
-        file: file.clone(),
+        file: file.to_owned(),
         digest: digest.to_string(),
         tier: config.tier.as_str(),
         state_dir: config.state_dir.clone(),
