@@ -84,9 +84,15 @@ impl Client {
             let first = first.context("an empty answer")?;
             Ok(Timing { first, last, answer: answered(&text)? })
         };
+        let mut answer = std::pin::pin!(answer);
+        // A server that closes after its answer ends the connection in the same moment: the answer counts.
         tokio::select! {
-            timing = answer => timing,
-            ended = connection => { ended?; bail!("the connection ended before the answer") }
+            biased;
+            timing = &mut answer => timing,
+            ended = connection => {
+                ended?;
+                answer.await
+            }
         }
     }
 }
