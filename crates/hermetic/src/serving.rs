@@ -18,7 +18,7 @@ use crate::cli::{Context, enclave::Enclave};
 use arc_swap::ArcSwap;
 use error::ServeError;
 use hermetic_clock::Clock;
-use hermetic_config::{LogFormat, Tier};
+use hermetic_config::LogFormat;
 use hermetic_connector::Connector;
 use hermetic_diagnostics::Report;
 use hermetic_gateway::{CommitmentSecret, Gateway, GatewayOptions, GatewayParts, RoutingTable, Running};
@@ -51,7 +51,7 @@ pub(crate) fn serve(enclave: &Enclave, context: &Context) -> Result<(), Report> 
     let authorizer = Arc::new(Authorizer::new(policies::load(enclave.config.policy.dir.as_deref())?));
     let started = Event::ServiceStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        tier: tier_name(enclave.config.tier).to_owned(),
+        tier: enclave.config.tier.as_str().to_owned(),
         config_digest: enclave.config_digest,
         policy_digest: authorizer.digest(),
     };
@@ -103,7 +103,7 @@ async fn run(enclave: &Enclave, context: &Context, parts: &Parts) -> Result<&'st
     announce(context, &gateway, &models);
     let signal = tokio::select! {
         signal = stop.wait() => signal,
-        () = models.follow_registry(&supervisor) => "the registry cannot be read",
+        never = models.follow_registry(&supervisor) => match never {},
     };
     tracing::info!(signal, "stopping: no new requests, requests in flight end first");
     let drained = tokio::task::spawn_blocking(move || gateway.drain()).await;
@@ -182,10 +182,6 @@ fn start_logging(enclave: &Enclave) -> Result<(), Report> {
     };
     let level = enclave.config.log.level.as_str();
     hermetic_telemetry::start_logging(format, level).map_err(|source| ServeError::Logging { source }.into())
-}
-
-fn tier_name(tier: Tier) -> &'static str {
-    tier.as_str()
 }
 
 fn announce(context: &Context, gateway: &Running, models: &models::Models) {

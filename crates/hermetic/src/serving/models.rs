@@ -11,6 +11,7 @@ use hermetic_ids::{Label, ModelKind, ModelName};
 use hermetic_registry::{Registry, RegistryError, ServedModel};
 use hermetic_worker::{Supervisor, WorkerSpec, WorkerState, WorkerStatus};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -88,9 +89,8 @@ impl Models {
         self.0.wanted.borrow().embedded.iter().map(spec).collect()
     }
 
-    /// Follows the registry for as long as it can be read; new versions go to the supervisor. Returns only when the
-    /// registry has become unreadable.
-    pub(crate) async fn follow_registry(&self, supervisor: &Supervisor) {
+    /// Follows the registry until dropped; new versions go to the supervisor. While it cannot be read, what is served stays.
+    pub(crate) async fn follow_registry(&self, supervisor: &Supervisor) -> Infallible {
         let mut seen = self.0.registry.generation().ok();
         let mut ticks = tokio::time::interval(FOLLOW_EVERY);
         loop {
