@@ -18,10 +18,8 @@ use hermetic_telemetry::Metrics;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use tokio::net::TcpSocket;
-use tokio_util::sync::CancellationToken;
 
 /// Connections the kernel holds for us while a thread is busy.
 const BACKLOG: u32 = 1024;
@@ -69,37 +67,7 @@ pub struct Drained {
 
 impl Gateway {
     pub fn new(parts: GatewayParts) -> Self {
-        let GatewayParts {
-            options,
-            keys,
-            authorizer,
-            routes,
-            ledger,
-            connector,
-            clock,
-            metrics,
-            commitments,
-            capture,
-            pages,
-        } = parts;
-        Self {
-            shared: Arc::new(Shared {
-                options,
-                keys,
-                authorizer,
-                routes,
-                ledger,
-                connector,
-                clock,
-                metrics,
-                commitments,
-                capture,
-                pages,
-                connections: AtomicUsize::new(0),
-                draining: CancellationToken::new(),
-                cut: CancellationToken::new(),
-            }),
-        }
+        Self { shared: Arc::new(Shared::new(parts)) }
     }
 
     /// Listens and serves on threads of its own until [`Running::drain`].

@@ -23,10 +23,6 @@ fn full_disk_writer() {
         assert!(acknowledged.len() < 5000, "40 MiB are full by now");
     };
     assert_eq!(refused.code().as_str(), "E0602");
-    assert!(matches!(ledger.health(), Health::Full));
-    assert_eq!(ledger.append_blocking(&record("small", 1)).unwrap_err().code().as_str(), "E0602");
-    // The refusal itself is a record, in the room kept for it.
-    let full_at = ledger.size() - 1;
 
     std::fs::remove_file(&ballast).unwrap();
     // The publisher finds the room when it is asked to sign, or by itself at its next interval.
@@ -38,9 +34,13 @@ fn full_disk_writer() {
         }
     };
     assert!(matches!(ledger.health(), Health::Writing));
-    let kind = |index: u64| RecordView::of(index, &ledger.read(index).unwrap()).kind;
-    assert_eq!(kind(full_at), "ledger.full");
-    assert_eq!(kind(resumed - 1), "ledger.resumed");
+    // The refusal and the end of it are records themselves, in the room kept for them. Old segments that go give room
+    // back at any moment, so there may be several pairs, but never one without the other and never out of turn.
+    let own: Vec<String> = (0..resumed)
+        .map(|index| RecordView::of(index, &ledger.read(index).unwrap()).kind)
+        .filter(|kind| kind.starts_with("ledger."))
+        .collect();
+    assert!(!own.is_empty() && own.chunks(2).all(|pair| pair == ["ledger.full", "ledger.resumed"]), "{own:?}");
     for (index, mark) in acknowledged {
         assert!(holds(&ledger.read(index).unwrap(), &mark), "{mark}");
     }
