@@ -18,10 +18,17 @@ need ip iproute2
 need strace strace
 need unshare util-linux
 need git git
-# bindgen loads libclang at build time; it is a library, so there is no command to look for.
-if ! ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1; then
-    missing="$missing libclang-dev"
-fi
+# bindgen loads libclang at build time; it is a library, so there is no command to look for. `libclang-cpp`, which other
+# packages bring, is another one.
+libclang() {
+    for place in /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib /usr/lib64; do
+        for file in "$place"/libclang.so* "$place"/libclang-[0-9]*.so*; do
+            if [ -e "$file" ]; then return 0; fi
+        done
+    done
+    return 1
+}
+libclang || missing="$missing libclang-dev"
 if command -v python3 >/dev/null 2>&1; then
     python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 else
