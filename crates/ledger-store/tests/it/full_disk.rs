@@ -40,7 +40,10 @@ fn full_disk_writer() {
         .map(|index| RecordView::of(index, &ledger.read(index).unwrap()).kind)
         .filter(|kind| kind.starts_with("ledger."))
         .collect();
-    assert!(!own.is_empty() && own.chunks(2).all(|pair| pair == ["ledger.full", "ledger.resumed"]), "{own:?}");
+    assert!(
+        !own.is_empty() && own.chunks(2).all(|pair| pair == ["ledger.full", "ledger.resumed"]),
+        "{own:?}"
+    );
     for (index, mark) in acknowledged {
         assert!(holds(&ledger.read(index).unwrap(), &mark), "{mark}");
     }
