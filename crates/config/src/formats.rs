@@ -2,7 +2,7 @@
 
 use crate::boundary::BoundaryEntry;
 use crate::units::{ByteSize, HumanDuration};
-use hermetic_ids::{Label, ModelName};
+use hermetic_ids::{Label, ModelName, ProjectName};
 use std::net::SocketAddr;
 
 /// Why a text does not have the format its key asks for, in the words of the type that reads it. Unknown formats are
@@ -16,6 +16,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "size-with-unit" => parsed::<ByteSize>(text),
         "enclave-entry" => parsed::<BoundaryEntry>(text),
         "model-name" => parsed::<ModelName>(text),
+        "project-name" => parsed::<ProjectName>(text),
         "label" => parsed::<Label>(text),
         "listen-address" => listen_address(text).map(|_| ()),
         "endpoint" => endpoint(text).map(|_| ()),

@@ -1,11 +1,17 @@
 //! The configuration as the rest of the program sees it: parsed types, defaults filled in, paths made whole.
 
+mod queue;
+
+pub use queue::QueueSettings;
+
 use crate::boundary::EnclaveBoundary;
+use crate::diff;
 use crate::formats;
 use crate::mistake::{Mistake, WRONG_VALUE};
 use crate::rules;
 use crate::schema::{self, Shape, View};
 use crate::tree::{Node, Value};
+use crate::units::ByteSize;
 use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier};
 use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
@@ -27,6 +33,8 @@ pub struct Config {
     pub ledger: LedgerSettings,
     pub import: Import,
     pub log: Log,
+    /// Every value in force, as the file would say it: what [`crate::changes`] compares.
+    pub(crate) values: serde_json::Value,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +48,9 @@ pub struct Gateway {
     pub threads: u32,
     pub drain_grace: Duration,
     pub keep_alive: Duration,
+    /// `None`: derived from what the process may use.
+    pub memory: Option<u64>,
+    pub queue: QueueSettings,
     pub limits: GatewayLimits,
 }
 
@@ -48,8 +59,14 @@ pub struct GatewayLimits {
     pub request_body_bytes: u64,
     pub header_bytes: u64,
     pub connections: u32,
+    /// 0: no cap.
+    pub connections_per_address: u32,
+    pub requests: u32,
+    pub lag: Duration,
     pub header_timeout: Duration,
     pub body_timeout: Duration,
+    /// Bytes a second; 0: no such limit.
+    pub body_rate: u64,
     pub engine_timeout: Duration,
     pub client_stall_timeout: Duration,
 }
@@ -65,6 +82,8 @@ pub struct Model {
     /// The name applications ask for.
     pub name: ModelName,
     pub source: ModelSource,
+    /// Requests at the engine at once, where the file says it.
+    pub concurrency: Option<u32>,
 }
 
 /// Where a model's answers come from.
@@ -110,12 +129,13 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
     let fail = |message: String| Mistake { at: root.at, key: String::new(), code: WRONG_VALUE, message };
     let value = to_json(root, Some(schema::root()));
     let file: wire::File = serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
+    let values = serde_json::to_value(&file).map_err(|error| fail(error.to_string()))?;
     let models = file.models.into_iter().map(model).collect::<Result<Vec<_>, _>>().map_err(fail)?;
     Ok(Config {
         tier: file.tier,
         state_dir: base.join(file.state_dir),
         network: Network { enclave: rules::boundary(root) },
-        gateway: gateway(&file.gateway).map_err(fail)?,
+        gateway: gateway(file.gateway).map_err(fail)?,
         policy: Policy { dir: file.policy.dir.map(|dir| base.join(dir)) },
         models,
         ledger: LedgerSettings {
@@ -126,21 +146,28 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
         },
         import: Import { engineer: file.import.engineer },
         log: Log { level: file.log.level, format: file.log.format },
+        values: diff::with_whole_paths(values, base),
     })
 }
 
-fn gateway(wire: &wire::Gateway) -> Result<Gateway, String> {
+fn gateway(wire: wire::Gateway) -> Result<Gateway, String> {
     Ok(Gateway {
         listen: formats::listen_address(&wire.listen)?,
         threads: wire.threads,
         drain_grace: wire.drain_grace.get(),
         keep_alive: wire.keep_alive.get(),
+        memory: wire.memory.map(ByteSize::get),
+        queue: queue::queue(wire.queue)?,
         limits: GatewayLimits {
             request_body_bytes: wire.limits.request_body_bytes.get(),
             header_bytes: wire.limits.header_bytes.get(),
             connections: wire.limits.connections,
+            connections_per_address: wire.limits.connections_per_address,
+            requests: wire.limits.requests,
+            lag: wire.limits.lag.get(),
             header_timeout: wire.limits.header_timeout.get(),
             body_timeout: wire.limits.body_timeout.get(),
+            body_rate: wire.limits.body_rate.get(),
             engine_timeout: wire.limits.engine_timeout.get(),
             client_stall_timeout: wire.limits.client_stall_timeout.get(),
         },
@@ -170,7 +197,7 @@ fn model(wire: wire::Model) -> Result<Model, String> {
             }
         }
     };
-    Ok(Model { name, source })
+    Ok(Model { name, source, concurrency: wire.concurrency })
 }
 
 /// The tree as JSON, each scalar read as its schema asks; groups and lists that hold nothing are left out.

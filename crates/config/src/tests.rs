@@ -219,6 +219,12 @@ fn yaml_with(key: &str, value: &str) -> String {
     let value = if value.starts_with('[') { value.to_owned() } else { format!("\"{value}\"") };
     let number = value.trim_matches('"').parse::<i64>().is_ok();
     let value = if number { value.trim_matches('"').to_owned() } else { value };
+    if let Some(below) = key.strip_prefix("gateway.queue.shares.") {
+        let other = if below == "weight" { "project: a" } else { "weight: 1" };
+        return format!(
+            "{{ledger: {{origin: a/b}}, gateway: {{queue: {{shares: [{{{below}: {value}, {other}}}]}}}}}}"
+        );
+    }
     if let Some(below) = key.strip_prefix("models.") {
         let mut model = String::new();
         if below.starts_with("engine.") {

@@ -117,6 +117,12 @@ pub enum Event {
     ServiceStarted { version: String, tier: String, config_digest: Digest, policy_digest: Digest },
     #[serde(rename = "service.stopped")]
     ServiceStopped { reason: String },
+    /// Another configuration, or other policies, came into force while the service ran.
+    #[serde(rename = "config.changed")]
+    ConfigChanged(ConfigChanged),
+    /// A configuration was refused as a whole; the former stays in force.
+    #[serde(rename = "config.rejected")]
+    ConfigRejected { in_force: Digest, rejected: Digest, code: String },
     #[serde(rename = "worker.started")]
     WorkerStarted { model: ModelName, model_digest: Digest, engine: String },
     #[serde(rename = "worker.failed")]
@@ -131,6 +137,19 @@ pub enum Event {
     /// Somebody opened the kept prompt and answer of a request. Written before they were shown.
     #[serde(rename = "content.read")]
     ContentRead { request: RequestId, by: String },
+}
+
+/// Written before what it says is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigChanged {
+    /// Digests of the file.
+    pub from: Digest,
+    pub to: Digest,
+    /// Keys whose new values come into force.
+    pub keys: Vec<String>,
+    /// Keys whose new values wait for a restart.
+    pub restart_keys: Vec<String>,
+    pub policy_digest: Digest,
 }
 
 /// On whose behalf a request is made.
@@ -191,7 +210,8 @@ pub enum Outcome {
     ClientLeft,
     EngineFailed,
     Rejected,
-    /// The engine answered, but content was to be kept and could not be: what had not left yet was not given.
+    /// The engine answered, but there was no memory to hold the answer in, or content was to be kept and could not be:
+    /// what had not left yet was not given.
     Withheld,
 }
 

@@ -11,5 +11,5 @@ mod logging;
 mod metrics;
 
 pub use gateway::{GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection};
-pub use logging::{LogError, LogFormat, start_logging};
-pub use metrics::{CONTENT_TYPE, Metrics};
+pub use logging::{LogError, LogFormat, LogLevelHandle, start_logging};
+pub use metrics::{CONTENT_TYPE, Metrics, ReloadMetrics};
