@@ -16,12 +16,17 @@
 
 mod body;
 mod capture;
+mod client_io;
 mod collect;
 mod commitment;
+mod connections;
 mod context;
 mod error;
 mod gateway;
+mod lag;
+mod lane;
 mod listing;
+mod memory;
 mod metrics;
 mod options;
 mod pages;
@@ -37,8 +42,9 @@ mod upstream;
 
 pub use commitment::{CommitmentSecret, Salt, commit};
 pub use error::StartError;
-pub use gateway::{Drained, Gateway, GatewayParts, Running};
+pub use gateway::{Adjust, Drained, Gateway, GatewayParts, Running};
 pub use hermetic_ids::ModelKind;
-pub use options::GatewayOptions;
+pub use options::{GatewayOptions, Pace};
 pub use pages::{Page, PageLookup};
 pub use routing::{Route, RouteState, RoutingTable, Target};
+pub use stage::queue::{ModelQueue, QueueOptions};

@@ -3,10 +3,12 @@
 
 use crate::body::AnswerBody;
 use crate::collect::CollectError;
+use crate::memory::MemoryError;
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
 use crate::stage::admit::Admitted;
 use crate::stage::call::{AnswerHead, CallError};
+use crate::stage::queue::QueueRefusal;
 use crate::stage::settle::Settled;
 use bytes::Bytes;
 use hermetic_diagnostics::Diagnose;
@@ -57,6 +59,12 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         blame,
         retry_after: Some(after),
     };
+    let rate = |after| Verdict {
+        status: S::TOO_MANY_REQUESTS,
+        kind: "rate_limit_error",
+        blame: Blame::Caller,
+        retry_after: Some(after),
+    };
     let engine =
         |status, retry_after| Verdict { status, kind: "server_error", blame: Blame::Engine, retry_after };
     match refusal {
@@ -65,6 +73,12 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::MediaType { .. } => caller(S::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error"),
         RefusalKind::Body(CollectError::TooLarge { .. }) => {
             caller(S::PAYLOAD_TOO_LARGE, "invalid_request_error")
+        }
+        RefusalKind::Body(CollectError::Memory(MemoryError::NeverFits { .. })) => {
+            caller(S::PAYLOAD_TOO_LARGE, "invalid_request_error")
+        }
+        RefusalKind::Body(CollectError::Memory(_)) | RefusalKind::Answer(CollectError::Memory(_)) => {
+            busy(Blame::Operator, 1)
         }
         RefusalKind::Body(_) => caller(S::REQUEST_TIMEOUT, "invalid_request_error"),
         RefusalKind::Mistake(_) | RefusalKind::WrongSurface { .. } => {
@@ -77,14 +91,22 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::ModelStarting { .. } => busy(Blame::Operator, 5),
         RefusalKind::ModelFailed { .. } => busy(Blame::Engine, 30),
         RefusalKind::Ledger(_) | RefusalKind::Content(_) => busy(Blame::Operator, 5),
-        RefusalKind::Call(CallError::Silent { .. }) | RefusalKind::Answer(CollectError::Silent { .. }) => {
+        RefusalKind::Call(CallError::Silent { .. })
+        | RefusalKind::Answer(CollectError::Silent { .. } | CollectError::Slow { .. }) => {
             engine(S::GATEWAY_TIMEOUT, None)
         }
         RefusalKind::Call(_) => engine(S::BAD_GATEWAY, Some(1)),
         RefusalKind::Answer(CollectError::BrokenOff) => engine(S::BAD_GATEWAY, Some(1)),
         RefusalKind::Answer(CollectError::TooLarge { .. }) => engine(S::BAD_GATEWAY, None),
         RefusalKind::Draining => busy(Blame::Operator, 5),
-        RefusalKind::TooManyConnections { .. } => busy(Blame::Operator, 1),
+        RefusalKind::TooManyConnections { .. }
+        | RefusalKind::TooManyRequests { .. }
+        | RefusalKind::Lagging => busy(Blame::Operator, 1),
+        RefusalKind::TooManyFromAddress { .. } => rate(1),
+        RefusalKind::Framing { .. } => caller(S::BAD_REQUEST, "invalid_request_error"),
+        // Too many of one caller is the caller's to mend; a wait that was too long is not.
+        RefusalKind::Queue(QueueRefusal::Full { retry_after, .. }) => rate(*retry_after),
+        RefusalKind::Queue(QueueRefusal::TooLong { retry_after, .. }) => busy(Blame::Operator, *retry_after),
         RefusalKind::NoRandomness => Verdict {
             status: S::INTERNAL_SERVER_ERROR,
             kind: "server_error",
@@ -135,6 +157,9 @@ pub(crate) fn refused(metrics: &Metrics, refused: &Refused) -> Response<AnswerBo
     }
     if verdict.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if kind.ends_connection() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let RefusalKind::Method { allowed } = kind {
         headers.insert(header::ALLOW, HeaderValue::from_static(allowed));

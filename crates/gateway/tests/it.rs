@@ -8,12 +8,20 @@ mod capture;
 mod client;
 #[path = "it/engine.rs"]
 mod engine;
+#[path = "it/framing.rs"]
+mod framing;
 #[path = "it/limits.rs"]
 mod limits;
+#[path = "it/memory.rs"]
+mod memory;
+#[path = "it/queue.rs"]
+mod queue;
 #[path = "it/records.rs"]
 mod records;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/shed.rs"]
+mod shed;
 #[path = "it/site.rs"]
 mod site;
 #[path = "it/streams.rs"]

@@ -5,6 +5,8 @@
 
 use crate::commitment::Salt;
 use crate::context::Thread;
+use crate::lane::Slot;
+use crate::stage::queue::Queued;
 use crate::stage::route::Routed;
 use hermetic_ledger::record::{Event, Record, RequestAdmitted};
 use hermetic_ledger_store::{AppendError, PendingAppend};
@@ -13,6 +15,8 @@ use hermetic_ledger_store::{AppendError, PendingAppend};
 #[derive(Debug)]
 pub(crate) struct Admitting {
     pub(crate) routed: Routed,
+    /// The place at the engine, until the exchange has ended.
+    pub(crate) slot: Option<Slot>,
     pub(crate) admission: Admission,
 }
 
@@ -42,7 +46,8 @@ impl Admitted {
     }
 }
 
-pub(crate) fn admit(thread: &Thread, routed: Routed) -> Admitting {
+pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
+    let Queued { routed, slot } = queued;
     let asked = &routed.asked;
     let mut prompt = thread.shared.commitments.start(asked.accepted.request, Salt::Prompt);
     prompt.update(&asked.body);
@@ -67,7 +72,7 @@ pub(crate) fn admit(thread: &Thread, routed: Routed) -> Admitting {
         }),
     };
     let append = thread.shared.ledger.submit(&record);
-    Admitting { routed, admission: Admission::Pending { append, at_unix_ms } }
+    Admitting { routed, slot, admission: Admission::Pending { append, at_unix_ms } }
 }
 
 impl Admission {

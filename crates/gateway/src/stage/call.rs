@@ -56,7 +56,7 @@ pub(crate) enum CallError {
 }
 
 pub(crate) async fn call(thread: &Thread, routed: &Routed) -> Result<Answer, CallError> {
-    let after = thread.shared.options.engine_timeout;
+    let after = thread.shared.options().engine_timeout;
     tokio::time::timeout(after, send(thread, routed)).await.map_err(|_| CallError::Silent { after })?
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn exchange(
 
 async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
     thread.shared.metrics.gateway.in_flight.inc();
-    let Admitting { routed, mut admission } = admitting;
+    let Admitting { routed, slot, mut admission } = admitting;
     match open(&thread, &routed, &mut admission, &mut reply).await {
         Opening::Answered(admitted, Ok(answer)) if stream::is_stream(&answer) => {
             stream::hand_on(&thread, &routed, admitted, answer, reply).await;
@@ -73,6 +73,7 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
             let _ = reply.send(Err(RefusalKind::Draining.of(routed.asked.accepted.request)));
         }
     }
+    drop(slot);
     thread.shared.metrics.gateway.in_flight.dec();
 }
 

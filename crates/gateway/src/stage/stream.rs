@@ -1,6 +1,7 @@
 //! A streamed answer: events are handed on as they come, byte for byte; the one that ends the stream is held back
 //! until the settling record is durable.
 
+use crate::body::{EventSender, SendError, TrySendError};
 use crate::capture::Outgoing;
 use crate::collect::CollectError;
 use crate::context::Thread;
@@ -17,11 +18,6 @@ use hermetic_ledger::record::Outcome;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::time::Duration;
-use tokio::sync::mpsc;
-
-/// Events between the engine and a slow client. When they are full the engine is no longer read, and its own socket
-/// slows it down.
-const EVENTS_IN_FLIGHT: usize = 64;
 
 /// A comment, which every reader of server-sent events skips.
 const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
@@ -51,7 +47,7 @@ enum End {
 struct Flow<'a> {
     thread: &'a Thread,
     body: Incoming,
-    out: mpsc::Sender<Bytes>,
+    out: EventSender,
     scanner: EventScanner,
     facts: AnswerFacts,
     answer: Outgoing,
@@ -67,7 +63,7 @@ pub(crate) async fn hand_on(
     reply: Reply,
 ) {
     let accepted = &routed.asked.accepted;
-    let (out, events) = mpsc::channel(EVENTS_IN_FLIGHT);
+    let (out, events) = crate::body::events(thread.shared.memory.clone());
     let usage_is_ours = answer.usage_is_ours;
     let (head, body, lease) = answer.into_stream();
     let status = head.status.as_u16();
@@ -77,7 +73,7 @@ pub(crate) async fn hand_on(
         thread,
         body,
         out,
-        scanner: EventScanner::new(thread.shared.options.event_bytes_max),
+        scanner: EventScanner::new(thread.shared.options().event_bytes_max),
         facts: AnswerFacts::default(),
         answer: Outgoing::start(thread, accepted.request),
         first_byte: None,
@@ -98,11 +94,11 @@ pub(crate) async fn hand_on(
         kind.to_event()
     });
     for event in last.into_iter().chain(refusal_event) {
-        let _ = tokio::time::timeout(thread.shared.options.client_stall_timeout, out.send(event)).await;
+        let _ = tokio::time::timeout(thread.shared.options().client_stall_timeout, out.send(event)).await;
     }
     drop(out);
     if outcome == Outcome::Completed && ends_soon(&mut body).await {
-        thread.pool.put_back(lease, thread.shared.options.idle_upstream_max);
+        thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
     }
 }
 
@@ -122,10 +118,13 @@ async fn ends_soon(body: &mut Incoming) -> bool {
 impl Flow<'_> {
     /// Hands events on until the stream ends, one way or another.
     async fn run(&mut self) -> End {
-        let options = &self.thread.shared.options;
+        let (keep_alive_interval, engine_timeout) = {
+            let options = self.thread.shared.options();
+            (options.keep_alive_interval, options.engine_timeout)
+        };
         let mut silent = Duration::ZERO;
         loop {
-            match tokio::time::timeout(options.keep_alive_interval, self.next_piece()).await {
+            match tokio::time::timeout(keep_alive_interval, self.next_piece()).await {
                 Ok(Piece::Data(data)) => {
                     silent = Duration::ZERO;
                     self.scanner.push(data);
@@ -135,8 +134,8 @@ impl Flow<'_> {
                 }
                 Ok(Piece::End(end)) => return end,
                 Err(_) => {
-                    silent += options.keep_alive_interval;
-                    if silent >= options.engine_timeout {
+                    silent += keep_alive_interval;
+                    if silent >= engine_timeout {
                         return End::Failed(CollectError::Silent { after: silent });
                     }
                     if let Err(end) = self.send(KEEP_ALIVE).await {
@@ -162,7 +161,7 @@ impl Flow<'_> {
                 },
                 Some(Err(_)) => return Piece::End(End::Failed(CollectError::BrokenOff)),
                 None => {
-                    let cap = self.thread.shared.options.event_bytes_max;
+                    let cap = self.thread.shared.options().event_bytes_max;
                     let scanner = std::mem::replace(&mut self.scanner, EventScanner::new(cap));
                     let rest = scanner.finish().map(|event| event.raw).unwrap_or_default();
                     return Piece::End(End::Closed(rest));
@@ -209,13 +208,15 @@ impl Flow<'_> {
     async fn send(&self, bytes: Bytes) -> Result<(), End> {
         let bytes = match self.out.try_send(bytes) {
             Ok(()) => return Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(End::ClientLeft),
-            Err(mpsc::error::TrySendError::Full(bytes)) => bytes,
+            Err(TrySendError::Closed) => return Err(End::ClientLeft),
+            Err(TrySendError::NotNow(bytes)) => bytes,
         };
+        let patience = self.thread.shared.options().client_stall_timeout;
         tokio::select! {
-            sent = tokio::time::timeout(self.thread.shared.options.client_stall_timeout, self.out.send(bytes)) => match sent {
+            sent = tokio::time::timeout(patience, self.out.send(bytes)) => match sent {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) | Err(_) => Err(End::ClientLeft),
+                Ok(Err(SendError::Closed)) | Err(_) => Err(End::ClientLeft),
+                Ok(Err(SendError::Memory(error))) => Err(End::Failed(CollectError::Memory(error))),
             },
             () = self.thread.shared.cut.cancelled() => Err(End::Cut),
         }
@@ -231,7 +232,7 @@ impl Flow<'_> {
                 (Outcome::EngineFailed, None, Some(RefusalKind::Answer(CollectError::BrokenOff)))
             }
             End::EngineError(event) => (Outcome::EngineFailed, Some(event), None),
-            End::Failed(error) => (Outcome::EngineFailed, None, Some(RefusalKind::Answer(error))),
+            End::Failed(error) => (error.outcome(), None, Some(RefusalKind::Answer(error))),
             End::ClientLeft => (Outcome::ClientLeft, None, None),
             End::Cut => (Outcome::EngineFailed, None, Some(RefusalKind::Draining)),
         }

@@ -1,8 +1,9 @@
 //! A plain answer: held whole until both of its records are durable, then sent as it came.
 
 use crate::capture::Outgoing;
-use crate::collect::{CollectError, collect};
+use crate::collect::{CollectError, Terms, collect};
 use crate::context::Thread;
+use crate::memory::{GRANT_STEP, Purpose};
 use crate::refusal::RefusalKind;
 use crate::respond;
 use crate::stage::admit::Admitted;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use hermetic_inference_api::AnswerFacts;
 use hermetic_ledger::record::Outcome;
 use http::StatusCode;
+use http_body::Body;
 use hyper::body::Incoming;
 
 /// What came of reading the answer.
@@ -38,7 +40,7 @@ pub(crate) async fn hand_on(
         Reading::Whole(body) => (ending_of(thread, routed, answer.status, &body), Ok(body)),
         Reading::Failed(error) => {
             let kind = RefusalKind::Answer(error);
-            (failed(Outcome::EngineFailed, kind.status().as_u16()), Err(kind))
+            (failed(error.outcome(), kind.status().as_u16()), Err(kind))
         }
         Reading::ClientLeft => {
             (failed(Outcome::ClientLeft, CLIENT_CLOSED_REQUEST), Err(RefusalKind::Draining))
@@ -53,9 +55,8 @@ pub(crate) async fn hand_on(
         (Err(unsettled), _) => Err(unsettled.of(request)),
         (Ok(_), Err(kind)) => Err(kind.of(request)),
         (Ok(settled), Ok(body)) => {
-            let options = &thread.shared.options;
             let (head, lease) = answer.into_head();
-            thread.pool.put_back(lease, options.idle_upstream_max);
+            thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
             Ok(respond::whole(&routed.asked.accepted, head, body, (admitted, settled)))
         }
     };
@@ -63,14 +64,27 @@ pub(crate) async fn hand_on(
 }
 
 async fn read(thread: &Thread, body: &mut Incoming, reply: &mut Reply) -> Reading {
-    let options = &thread.shared.options;
-    let collecting = collect(body, options.answer_bytes_max, options.engine_timeout);
-    tokio::select! {
-        biased;
-        collected = collecting => collected.map_or_else(Reading::Failed, Reading::Whole),
-        () = reply.closed() => Reading::ClientLeft,
-        () = thread.shared.cut.cancelled() => Reading::Cut,
+    let terms = {
+        let options = thread.shared.options();
+        Terms { cap: options.answer_bytes_max, patience: options.engine_timeout, pace: None }
+    };
+    let declared = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    if declared.is_some_and(|bytes| bytes > terms.cap) {
+        return Reading::Failed(CollectError::TooLarge { cap: terms.cap });
     }
+    let mut grant = match thread.shared.memory.grant(Purpose::Answer, declared.unwrap_or(GRANT_STEP)) {
+        Ok(grant) => grant,
+        Err(error) => return Reading::Failed(CollectError::Memory(error)),
+    };
+    let collecting = collect(body, terms, &mut grant);
+    let collected = tokio::select! {
+        biased;
+        collected = collecting => collected,
+        () = reply.closed() => return Reading::ClientLeft,
+        () = thread.shared.cut.cancelled() => return Reading::Cut,
+    };
+    // Counted until the client has taken it, however slowly.
+    collected.map_or_else(Reading::Failed, |body| Reading::Whole(grant.hold(body)))
 }
 
 fn ending_of(thread: &Thread, routed: &Routed, status: StatusCode, body: &Bytes) -> Ending {
