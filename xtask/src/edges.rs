@@ -10,7 +10,8 @@ const RULE: &str = "edge";
 const MAP: &str = "ARCHITECTURE.md";
 
 /// Edges within a floor, each with its reason. Everything else goes downwards only.
-const SIDEWAYS: [(&str, &str, &str); 5] = [
+const SIDEWAYS: [(&str, &str, &str); 6] = [
+    ("config", "limits", "rules are read into what the limits take"),
     ("transfer", "registry", "an import ends in registered versions"),
     ("identity", "metadata", "keys are rows"),
     ("ledger-store", "keys", "checkpoints are signed"),

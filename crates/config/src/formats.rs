@@ -2,7 +2,7 @@
 
 use crate::boundary::BoundaryEntry;
 use crate::units::{ByteSize, HumanDuration};
-use hermetic_ids::{Label, ModelName, ProjectName};
+use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
 
 /// Why a text does not have the format its key asks for, in the words of the type that reads it. Unknown formats are
@@ -16,12 +16,17 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "size-with-unit" => parsed::<ByteSize>(text),
         "enclave-entry" => parsed::<BoundaryEntry>(text),
         "model-name" => parsed::<ModelName>(text),
-        "project-name" => parsed::<ProjectName>(text),
         "label" => parsed::<Label>(text),
         "listen-address" => listen_address(text).map(|_| ()),
         "endpoint" => endpoint(text).map(|_| ()),
         "ledger-origin" => ledger_origin(text),
         "path" => path(text),
+        "limit-name" => limit_name(text),
+        "limit-window" => limit_window(text),
+        "limit-dimension" => parsed::<hermetic_limits::Dimension>(text),
+        "limit-share" => share(text).map(|_| ()),
+        "price" => hermetic_limits::Price::parse_one(text).map(|_| ()).map_err(|error| error.to_string()),
+        "currency" => currency(text),
         _ => Ok(()),
     }
 }
@@ -69,6 +74,46 @@ fn ledger_origin(text: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// A rule's name stands in headers, labels and counters.
+fn limit_name(text: &str) -> Result<(), String> {
+    let fits = (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if !fits {
+        let found = crate::tree::clipped(text);
+        return Err(format!("expected a name of 1 to 64 letters, digits, `.`, `_` and `-`, found `{found}`"));
+    }
+    Ok(())
+}
+
+fn limit_window(text: &str) -> Result<(), String> {
+    match text.parse::<hermetic_limits::Window>() {
+        Ok(hermetic_limits::Window::Now) | Err(_) => Err(format!(
+            "expected `second`, `minute`, `hour`, `day`, `week` or `month`, with `/sliding` or without, found `{}`",
+            crate::tree::clipped(text)
+        )),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// `0.8`: a share of the whole in thousandths.
+pub(crate) fn share(text: &str) -> Result<u16, String> {
+    let wrong =
+        || format!("expected a share between 0 and 1 such as `0.8`, found `{}`", crate::tree::clipped(text));
+    let digits = text.strip_prefix("0.").ok_or_else(wrong)?;
+    if digits.is_empty() || digits.len() > 3 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let thousandths: u16 = format!("{digits:0<3}").parse().map_err(|_| wrong())?;
+    if thousandths == 0 { Err(wrong()) } else { Ok(thousandths) }
+}
+
+fn currency(text: &str) -> Result<(), String> {
+    if (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err(format!("expected a currency such as `EUR`, found `{}`", crate::tree::clipped(text)))
 }
 
 fn path(text: &str) -> Result<(), String> {

@@ -13,7 +13,6 @@
 //! endpoint named by a [`Config`] lies inside its [`EnclaveBoundary`]; `wire` types never leave this crate.
 
 mod boundary;
-mod diff;
 mod formats;
 mod mistake;
 mod reference;
@@ -27,13 +26,12 @@ mod wire;
 mod yaml;
 
 pub use boundary::{BoundaryEntry, BoundaryError, EnclaveBoundary};
-pub use diff::{Change, Effect, changes};
 pub use mistake::{ConfigError, Mistake, Position};
 pub use reference::{KeyReference, UnknownKey, explain, keys, reference_markdown};
 pub use schema::json_schema;
 pub use settings::{
-    Config, EngineSettings, Gateway, GatewayLimits, Import, LedgerSettings, Log, Model, ModelSource, Network,
-    Policy, QueueSettings,
+    Config, EngineSettings, Gateway, GatewayLimits, Import, LedgerSettings, Log, Model, ModelSource,
+    ModelTerms, Network, Policy,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::{Capture, Kind, LogFormat, LogLevel, Tier};

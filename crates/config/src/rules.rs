@@ -3,6 +3,8 @@
 //! These read the tree, not the typed configuration, so that they speak up beside other mistakes of the same file.
 //! Values whose own form is wrong are passed over here: `walk` has already said so.
 
+mod limits;
+
 use crate::boundary::{BoundaryEntry, EnclaveBoundary};
 use crate::formats;
 use crate::mistake::{BOUNDARY_TOO_WIDE, CONTRADICTION, Mistake, OUTSIDE_ENCLAVE};
@@ -19,6 +21,7 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
         one_source(model, i, mistakes);
     }
     names_are_unique(models, mistakes);
+    limits::check(root, mistakes);
 }
 
 /// An unreadable or missing tier is judged as the strictest: a typing error must not open the door.

@@ -56,7 +56,10 @@ impl<'schema> View<'schema> {
     }
 
     pub(crate) fn property(self, key: &str) -> Option<Self> {
-        self.body().get("properties")?.get(key)?.as_object().map(Self)
+        let named = self.body().get("properties").and_then(|properties| properties.get(key));
+        // A group whose keys are the user's own says what each holds, or `false`.
+        let any = || self.body().get("additionalProperties");
+        named.or_else(any)?.as_object().map(Self)
     }
 
     pub(crate) fn items(self) -> Option<Self> {

@@ -1,17 +1,15 @@
 //! The configuration as the rest of the program sees it: parsed types, defaults filled in, paths made whole.
 
-mod queue;
+mod limits;
 
-pub use queue::QueueSettings;
+pub use limits::ModelTerms;
 
 use crate::boundary::EnclaveBoundary;
-use crate::diff;
 use crate::formats;
 use crate::mistake::{Mistake, WRONG_VALUE};
 use crate::rules;
 use crate::schema::{self, Shape, View};
 use crate::tree::{Node, Value};
-use crate::units::ByteSize;
 use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier};
 use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
@@ -30,11 +28,11 @@ pub struct Config {
     pub policy: Policy,
     /// Empty: serve every model of the release in production under its own name.
     pub models: Vec<Model>,
+    /// Checked against each other; `RuleSet::new` takes them.
+    pub limits: Vec<hermetic_limits::Rule>,
     pub ledger: LedgerSettings,
     pub import: Import,
     pub log: Log,
-    /// Every value in force, as the file would say it: what [`crate::changes`] compares.
-    pub(crate) values: serde_json::Value,
 }
 
 #[derive(Debug, Clone)]
@@ -48,9 +46,6 @@ pub struct Gateway {
     pub threads: u32,
     pub drain_grace: Duration,
     pub keep_alive: Duration,
-    /// `None`: derived from what the process may use.
-    pub memory: Option<u64>,
-    pub queue: QueueSettings,
     pub limits: GatewayLimits,
 }
 
@@ -59,14 +54,10 @@ pub struct GatewayLimits {
     pub request_body_bytes: u64,
     pub header_bytes: u64,
     pub connections: u32,
-    /// 0: no cap.
-    pub connections_per_address: u32,
-    pub requests: u32,
-    pub lag: Duration,
     pub header_timeout: Duration,
     pub body_timeout: Duration,
-    /// Bytes a second; 0: no such limit.
-    pub body_rate: u64,
+    pub engine_time: Duration,
+    pub limit_counters: u32,
     pub engine_timeout: Duration,
     pub client_stall_timeout: Duration,
 }
@@ -82,8 +73,7 @@ pub struct Model {
     /// The name applications ask for.
     pub name: ModelName,
     pub source: ModelSource,
-    /// Requests at the engine at once, where the file says it.
-    pub concurrency: Option<u32>,
+    pub terms: ModelTerms,
 }
 
 /// Where a model's answers come from.
@@ -129,15 +119,15 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
     let fail = |message: String| Mistake { at: root.at, key: String::new(), code: WRONG_VALUE, message };
     let value = to_json(root, Some(schema::root()));
     let file: wire::File = serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
-    let values = serde_json::to_value(&file).map_err(|error| fail(error.to_string()))?;
     let models = file.models.into_iter().map(model).collect::<Result<Vec<_>, _>>().map_err(fail)?;
     Ok(Config {
         tier: file.tier,
         state_dir: base.join(file.state_dir),
         network: Network { enclave: rules::boundary(root) },
-        gateway: gateway(file.gateway).map_err(fail)?,
+        gateway: gateway(&file.gateway).map_err(fail)?,
         policy: Policy { dir: file.policy.dir.map(|dir| base.join(dir)) },
         models,
+        limits: limits::rules(file.limits).map_err(fail)?,
         ledger: LedgerSettings {
             origin: file.ledger.origin,
             checkpoint_interval: file.ledger.checkpoint_interval.get(),
@@ -146,28 +136,23 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
         },
         import: Import { engineer: file.import.engineer },
         log: Log { level: file.log.level, format: file.log.format },
-        values: diff::with_whole_paths(values, base),
     })
 }
 
-fn gateway(wire: wire::Gateway) -> Result<Gateway, String> {
+fn gateway(wire: &wire::Gateway) -> Result<Gateway, String> {
     Ok(Gateway {
         listen: formats::listen_address(&wire.listen)?,
         threads: wire.threads,
         drain_grace: wire.drain_grace.get(),
         keep_alive: wire.keep_alive.get(),
-        memory: wire.memory.map(ByteSize::get),
-        queue: queue::queue(wire.queue)?,
         limits: GatewayLimits {
             request_body_bytes: wire.limits.request_body_bytes.get(),
             header_bytes: wire.limits.header_bytes.get(),
             connections: wire.limits.connections,
-            connections_per_address: wire.limits.connections_per_address,
-            requests: wire.limits.requests,
-            lag: wire.limits.lag.get(),
             header_timeout: wire.limits.header_timeout.get(),
             body_timeout: wire.limits.body_timeout.get(),
-            body_rate: wire.limits.body_rate.get(),
+            engine_time: wire.limits.engine_time.get(),
+            limit_counters: wire.limits.limit_counters,
             engine_timeout: wire.limits.engine_timeout.get(),
             client_stall_timeout: wire.limits.client_stall_timeout.get(),
         },
@@ -177,6 +162,11 @@ fn gateway(wire: wire::Gateway) -> Result<Gateway, String> {
 fn model(wire: wire::Model) -> Result<Model, String> {
     let name_of = |text: String| text.parse::<ModelName>().map_err(|error| error.to_string());
     let name = name_of(wire.name)?;
+    let terms = ModelTerms {
+        price: limits::price(wire.price.as_ref())?,
+        output_tokens_default: wire.output_tokens_default.map(u64::from),
+        output_tokens_max: wire.output_tokens_max.map(u64::from),
+    };
     let source = match wire.endpoint {
         Some(endpoint) => ModelSource::Endpoint {
             base_url: formats::endpoint(&endpoint)?,
@@ -197,7 +187,7 @@ fn model(wire: wire::Model) -> Result<Model, String> {
             }
         }
     };
-    Ok(Model { name, source, concurrency: wire.concurrency })
+    Ok(Model { name, source, terms })
 }
 
 /// The tree as JSON, each scalar read as its schema asks; groups and lists that hold nothing are left out.

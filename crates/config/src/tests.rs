@@ -216,14 +216,14 @@ fn defaults_and_examples_in_the_schema_pass_the_check_themselves() {
 
 /// A file that is complete and has `key` set to `value`.
 fn yaml_with(key: &str, value: &str) -> String {
-    let value = if value.starts_with('[') { value.to_owned() } else { format!("\"{value}\"") };
+    let value = if value.starts_with(['[', '{']) { value.to_owned() } else { format!("\"{value}\"") };
     let number = value.trim_matches('"').parse::<i64>().is_ok();
     let value = if number { value.trim_matches('"').to_owned() } else { value };
-    if let Some(below) = key.strip_prefix("gateway.queue.shares.") {
-        let other = if below == "weight" { "project: a" } else { "weight: 1" };
-        return format!(
-            "{{ledger: {{origin: a/b}}, gateway: {{queue: {{shares: [{{{below}: {value}, {other}}}]}}}}}}"
-        );
+    if let Some(below) = key.strip_prefix("limits.") {
+        return limit_with(below, &value);
+    }
+    if let Some(below) = key.strip_prefix("models.price.") {
+        return format!("{{ledger: {{origin: a/b}}, models: [{{name: m, price: {{{below}: {value}}}}}]}}");
     }
     if let Some(below) = key.strip_prefix("models.") {
         let mut model = String::new();
@@ -248,6 +248,24 @@ fn yaml_with(key: &str, value: &str) -> String {
         _ if key.starts_with("ledger.") => text.replacen("{ledger: {", "{ledger: {origin: a/b, ", 1),
         _ => text.replacen('{', "{ledger: {origin: a/b}, ", 1),
     }
+}
+
+/// The least of a limit, and `key` set to `value`.
+fn limit_with(key: &str, value: &str) -> String {
+    let word = value.trim_matches('"');
+    let value = if matches!(word, "true" | "false") { word } else { value };
+    let unit = if key == "currency" { "money" } else { "requests" };
+    let least = [("name", "a"), ("limit", "1"), ("unit", unit), ("window", "day")];
+    let mut keys: Vec<String> = least
+        .iter()
+        .filter(|(least, _)| *least != key)
+        .map(|(key, value)| format!("{key}: {value}"))
+        .collect();
+    keys.push(match key.split_once('.') {
+        Some((group, below)) => format!("{group}: {{{below}: {value}}}"),
+        None => format!("{key}: {value}"),
+    });
+    format!("{{ledger: {{origin: a/b}}, limits: [{{{}}}]}}", keys.join(", "))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The shape of the file. Doc comments here *are* the reference: `config explain`, the JSON Schema and
 //! `docs/configuration.md` print them. These types never leave the crate, apart from the plain enumerations.
 
-pub(crate) mod queue;
+pub(crate) mod limits;
 
 use crate::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
@@ -34,6 +34,9 @@ pub(crate) struct File {
     /// name.
     #[serde(default)]
     pub(crate) models: Vec<Model>,
+    /// Limits and budgets: so much of a unit, in a window. A request must fit under all that speak of it.
+    #[serde(default)]
+    pub(crate) limits: Vec<limits::LimitRule>,
     /// The record of everything that happens.
     pub(crate) ledger: Ledger,
     /// Bringing bundles in.
@@ -107,14 +110,6 @@ pub(crate) struct Gateway {
     pub(crate) drain_grace: HumanDuration,
     /// How often a quiet event stream gets a comment, so that proxies in between do not cut it.
     pub(crate) keep_alive: HumanDuration,
-    /// Memory that all requests together may make the process hold: bodies, the copies of them that are edited, answers
-    /// until they are taken, events of streams. When it is taken, requests are answered 503 until some of it is free.
-    /// Default: an eighth of what the process may use (the machine's, or its cgroup's limit), at least 128 MiB and at most
-    /// 4 GiB; the rest belongs to the models.
-    #[schemars(extend("examples" = ["512 MiB"]))]
-    pub(crate) memory: Option<ByteSize>,
-    /// Who waits for an engine that has no room, and in which order.
-    pub(crate) queue: queue::Queue,
     /// Every limit of the front door, each with the reason for its default.
     pub(crate) limits: Limits,
 }
@@ -126,8 +121,6 @@ impl Default for Gateway {
             threads: 1,
             drain_grace: HumanDuration::from_millis(30_000),
             keep_alive: HumanDuration::from_millis(15_000),
-            memory: None,
-            queue: queue::Queue::default(),
             limits: Limits::default(),
         }
     }
@@ -141,32 +134,24 @@ pub(crate) struct Limits {
     pub(crate) request_body_bytes: ByteSize,
     /// Largest request head: line and headers together.
     pub(crate) header_bytes: ByteSize,
-    /// Client connections open at the same time. When they are full, one that waits for its next request is closed to
-    /// make room; when none does, one more is answered 503 and closed.
+    /// Client connections open at the same time; one more is answered 503 and closed.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) connections: u32,
-    /// Client connections open at the same time from one address; one more is answered 429 and closed. 0, the default,
-    /// is no cap: behind a proxy all callers come from one address.
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub(crate) connections_per_address: u32,
-    /// Requests that are being answered at the same time; one more is answered 503 before its body is read. Twice the
-    /// connections, so that it bounds nothing unless it is lowered.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(crate) requests: u32,
-    /// How far the gateway's threads may be behind with their work before new requests are answered 503. A thread in
-    /// order comes round in a millisecond.
-    pub(crate) lag: HumanDuration,
     /// How long a request's head may take to arrive, and how long a connection may idle before it begins one. Ends
     /// connections that trickle.
     pub(crate) header_timeout: HumanDuration,
     /// How long a request's body may take to arrive once its head has.
     pub(crate) body_timeout: HumanDuration,
-    /// The least of a body that must arrive in each second, judged over five. 500 B: the slowest line is faster, a client
-    /// that sends a byte at a time is not. 0 B is no such limit.
-    pub(crate) body_rate: ByteSize,
+    /// Most time an engine may spend on a request where a limit counts `gpu-seconds`: so much is held for it, and there it
+    /// is cut.
+    pub(crate) engine_time: HumanDuration,
+    /// Counters of limits in use at the same time, one for each scope: callers choose metadata values, so their number
+    /// has an end. A new scope is refused when it is reached.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(crate) limit_counters: u32,
     /// How long an engine may be silent before it is given up. Reading a long prompt on a CPU takes minutes.
     pub(crate) engine_timeout: HumanDuration,
-    /// How long a client may take nothing of an answer, streamed or plain, before it counts as gone.
+    /// How long a client may take nothing of a stream before it counts as gone.
     pub(crate) client_stall_timeout: HumanDuration,
 }
 
@@ -176,12 +161,10 @@ impl Default for Limits {
             request_body_bytes: ByteSize::from_bytes(4 << 20),
             header_bytes: ByteSize::from_bytes(16 << 10),
             connections: 4096,
-            connections_per_address: 0,
-            requests: 8192,
-            lag: HumanDuration::from_millis(1_000),
             header_timeout: HumanDuration::from_millis(30_000),
             body_timeout: HumanDuration::from_millis(30_000),
-            body_rate: ByteSize::from_bytes(500),
+            engine_time: HumanDuration::from_millis(300_000),
+            limit_counters: 100_000,
             engine_timeout: HumanDuration::from_millis(300_000),
             client_stall_timeout: HumanDuration::from_millis(60_000),
         }
@@ -225,11 +208,19 @@ pub(crate) struct Model {
     /// What the server behind `endpoint` does. Default `chat`. Artifacts say it themselves.
     #[serde(default)]
     pub(crate) kind: Option<Kind>,
-    /// Requests at the engine at the same time; more wait in the gateway's queue. Default: what the embedded engine
-    /// computes at the same time (`engine.parallel`); no bound for an `endpoint`, which has a queue of its own.
+    /// What the model costs. Without a price it costs nothing, and limits on tokens hold all the same.
     #[serde(default)]
-    #[schemars(range(min = 1, max = 65_536), extend("examples" = [16]))]
-    pub(crate) concurrency: Option<u32>,
+    pub(crate) price: Option<limits::Price>,
+    /// Tokens of an answer when the caller names no `max_tokens`, where a limit counts them: so many are held for it,
+    /// and the engine is told. Default 4096.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 16_777_216), extend("examples" = [1024]))]
+    pub(crate) output_tokens_default: Option<u32>,
+    /// Most tokens of an answer, where a limit counts them; a caller who asks for more gets this many. Default: what the
+    /// caller asks for.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 16_777_216), extend("examples" = [4096]))]
+    pub(crate) output_tokens_max: Option<u32>,
 }
 
 /// What a model does.

@@ -3,6 +3,7 @@
 use crate::commitment::CommitmentSecret;
 use crate::context::Shared;
 use crate::error::StartError;
+use crate::limiting::Limiting;
 use crate::options::GatewayOptions;
 use crate::pages::PageLookup;
 use crate::routing::RoutingTable;
@@ -27,12 +28,13 @@ const BACKLOG: u32 = 1024;
 /// What the composition hands in.
 #[derive(Debug)]
 pub struct GatewayParts {
-    /// As it is started; [`Adjust::options`] puts others in force later.
     pub options: GatewayOptions,
     pub keys: Keys,
     pub authorizer: Arc<Authorizer>,
     /// Filled, and swapped, by whoever watches the engines.
     pub routes: Arc<ArcSwap<RoutingTable>>,
+    /// Limits, budgets and prices. Restored from the ledger before the gateway starts.
+    pub limiting: Arc<Limiting>,
     pub ledger: Ledger,
     pub connector: Connector,
     pub clock: Clock,
@@ -73,7 +75,7 @@ impl Gateway {
 
     /// Listens and serves on threads of its own until [`Running::drain`].
     pub fn start(self) -> Result<Running, StartError> {
-        let options = self.shared.options();
+        let options = &self.shared.options;
         let count = options.threads.max(1);
         let mut address = options.listen;
         let mut threads = Vec::with_capacity(count);
@@ -146,11 +148,6 @@ impl Running {
         self.address
     }
 
-    /// A handle that changes what is in force, and ends a drain early.
-    pub fn adjust(&self) -> Adjust {
-        Adjust { shared: Arc::clone(&self.shared) }
-    }
-
     /// Stops accepting, lets requests in flight end within the grace, cuts the rest, and waits until all is settled.
     /// Blocking; the ledger must outlive it.
     pub fn drain(self) -> Drained {
@@ -162,24 +159,5 @@ impl Running {
             drained.lost += ended.lost;
         }
         drained
-    }
-}
-
-/// Changes a gateway that serves. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Adjust {
-    shared: Arc<Shared>,
-}
-
-impl Adjust {
-    /// Puts other limits in force for every request that comes after. The address and the number of threads stay.
-    pub fn options(&self, options: GatewayOptions) {
-        self.shared.set_options(options);
-    }
-
-    /// Ends the grace of a drain now: requests in flight are cut, and settled as such.
-    pub fn cut(&self) {
-        self.shared.draining.cancel();
-        self.shared.cut.cancel();
     }
 }

@@ -12,39 +12,43 @@
 //! - bytes that nothing changed are forwarded unchanged, both ways;
 //! - every resource a caller can make us hold is bounded by a named field of [`GatewayOptions`];
 //! - prompts, answers and keys reach no log line, no error and no record: a record holds salted commitments;
+//! - everything a request may use is held before it is admitted, and what it used is charged when it is settled; what is
+//!   handed on of an answer never exceeds what was held;
 //! - where capture is configured, content is durably kept before the settling record, or the answer is withheld.
 
 mod body;
 mod capture;
-mod client_io;
 mod collect;
 mod commitment;
-mod connections;
 mod context;
 mod error;
 mod gateway;
-mod lag;
-mod lane;
+mod limit_refusal;
+mod limiting;
 mod listing;
-mod memory;
+mod meter;
 mod metrics;
 mod options;
 mod pages;
 mod pipeline;
 mod probes;
+mod rate_headers;
+mod recovery;
 mod refusal;
 mod respond;
 mod routing;
 mod server;
 mod stage;
+mod tab;
 mod trace;
 mod upstream;
 
 pub use commitment::{CommitmentSecret, Salt, commit};
 pub use error::StartError;
-pub use gateway::{Adjust, Drained, Gateway, GatewayParts, Running};
+pub use gateway::{Drained, Gateway, GatewayParts, Running};
 pub use hermetic_ids::ModelKind;
-pub use options::{GatewayOptions, Pace};
+pub use limiting::{Limiting, ModelTerms, OUTPUT_TOKENS_DEFAULT};
+pub use options::GatewayOptions;
 pub use pages::{Page, PageLookup};
+pub use recovery::{LimitsOnRecord, RecoverError, RulesRefused, recover};
 pub use routing::{Route, RouteState, RoutingTable, Target};
-pub use stage::queue::{ModelQueue, QueueOptions};

@@ -31,6 +31,8 @@ pub(crate) fn count_settled(
             Outcome::EngineFailed => OutcomeLabel::EngineFailed,
             Outcome::Rejected => OutcomeLabel::Rejected,
             Outcome::Withheld => OutcomeLabel::Withheld,
+            // Settled by the process after the one that was interrupted, which counts it with its start.
+            Outcome::Interrupted => OutcomeLabel::Interrupted,
         },
         total: times.total,
         first_byte: times.first_byte,

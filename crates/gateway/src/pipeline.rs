@@ -3,7 +3,7 @@
 //! Each stage is a file under `stage/`, takes what the stage before it proved and returns what it proves itself:
 //!
 //! ```text
-//! Accepted → Authenticated → Asked → Permitted → Routed → Queued → Admitting ┄ Admitted → Answer → Settled → reply
+//! Accepted → Authenticated → Asked → Permitted → Routed → Reserved → Admitting ┄ Admitted → Answer → Settled → reply
 //! ```
 //!
 //! The stages in parentheses are places that later work fills.
@@ -11,7 +11,7 @@
 use crate::body::AnswerBody;
 use crate::context::Thread;
 use crate::refusal::Refused;
-use crate::stage::{accept, admit, authorize, exchange, identify, queue, read, route};
+use crate::stage::{accept, admit, authorize, exchange, identify, limit, read, route};
 use hermetic_inference_api::Surface;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -23,23 +23,21 @@ pub(crate) async fn answer(
     surface: Surface,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refused> {
-    // accept: ids, clock, load, method, media type, framing, declared length. Nothing of the body has been read.
+    // accept: ids, clock, method, media type, declared length. Nothing of the body has been read.
     let (accepted, body) = accept::accept(thread, surface, request)?;
     // identify: on whose behalf. Strangers cost a hash and no body.
     let authenticated = identify::identify(thread, &accepted)?;
-    // read: memory for the body, then the body, capped and timed, and the facts it states.
+    // read: the body, capped and timed, and the facts it states.
     let asked = read::read(thread, accepted, authenticated, body).await?;
     // authorize: Cedar's permit for this owner, surface and model. A refusal is put on record.
     let permitted = authorize::authorize(thread, asked).await?;
-    // (limit: reserve tokens and budget.)
     // (guard input: detectors over every text span.)
     // route: the engine that serves the model, if it is ready.
     let routed = route::route(permitted)?;
-    // queue: a place at the engine, in an order that is fair between projects. Nothing is on record yet, so a caller
-    // that hangs up while it waits leaves nothing behind.
-    let queued = queue::queue(thread, routed).await?;
+    // limit: hold the most the request may use on every limit that speaks of it. A refusal is put on record.
+    let reserved = limit::reserve(thread, routed).await?;
     // admit: hand the admitting record to the ledger. From here on the request will be settled, whatever happens.
-    let admitting = admit::admit(thread, queued);
+    let admitting = admit::admit(thread, reserved);
     // call engine → (guard output) → settle → reply: in a task of its own, which outlives a client that hangs up. It
     // answers only after the admitting record is durable, and ends only after the settling record is.
     exchange::exchange(thread, admitting).await

@@ -1,9 +1,9 @@
 //! Every reason for which a request is answered with an error of ours.
 
 use crate::collect::CollectError;
-use crate::memory::MemoryError;
+use crate::limit_refusal::LimitRefused;
 use crate::stage::call::CallError;
-use crate::stage::queue::QueueRefusal;
+use crate::tab::Overrun;
 use crate::upstream::UpstreamError;
 use hermetic_content_store::ContentError;
 use hermetic_diagnostics::{Code, Diagnose};
@@ -12,6 +12,7 @@ use hermetic_ids::{ModelKind, ModelName, RequestId};
 use hermetic_inference_api::{JsonMistake, RequestMistake, Surface};
 use hermetic_ledger_store::AppendError;
 use hermetic_policy::Refusal;
+use std::time::Duration;
 
 /// A refusal and the request it is about.
 #[derive(Debug)]
@@ -39,6 +40,12 @@ pub(crate) enum RefusalKind {
     UnknownModel { model: ModelName, near: Vec<String> },
     #[error("{0}")]
     Policy(Refusal),
+    #[error("{0}")]
+    Limit(LimitRefused),
+    #[error("the engine took the {} s that limits on its time hold for one request", .after.as_secs())]
+    EngineTime { after: Duration },
+    #[error("expected an answer of at most {} tokens, the engine gave {}", .0.allowed, .0.found)]
+    Overrun(Overrun),
     #[error("expected a model that serves {}, found the {} model `{model}`", .surface.as_str(), .kind.as_str())]
     WrongSurface { model: ModelName, kind: ModelKind, surface: Surface },
     #[error("the model `{model}` is being loaded")]
@@ -50,8 +57,6 @@ pub(crate) enum RefusalKind {
     #[error("the content of the request cannot be kept, so it is not answered")]
     Content(#[source] ContentError),
     #[error("{0}")]
-    Queue(QueueRefusal),
-    #[error("{0}")]
     Call(CallError),
     #[error("{}", answer_message(.0))]
     Answer(CollectError),
@@ -59,14 +64,6 @@ pub(crate) enum RefusalKind {
     Draining,
     #[error("expected at most {max} connections, found that so many are open")]
     TooManyConnections { max: usize },
-    #[error("expected at most {max} connections from one address, found that so many are open")]
-    TooManyFromAddress { max: usize },
-    #[error("expected at most {max} requests at once, found that so many are being answered")]
-    TooManyRequests { max: usize },
-    #[error("the service is behind with its work")]
-    Lagging,
-    #[error("expected one host, and a body that is chunked or of declared length, found {found}")]
-    Framing { found: String },
     #[error("the system gives no random bytes")]
     NoRandomness,
 }
@@ -76,13 +73,6 @@ fn body_message(error: &CollectError) -> String {
         CollectError::BrokenOff => "the body ended before it was complete".to_owned(),
         CollectError::TooLarge { cap } => format!("expected a body of at most {cap} bytes, found more"),
         CollectError::Silent { after } => format!("expected the body within {} s", after.as_secs()),
-        CollectError::Slow { bytes, within } => {
-            format!(
-                "expected a body that comes in without pause, found {bytes} bytes in {} s",
-                within.as_secs()
-            )
-        }
-        CollectError::Memory(error) => error.to_string(),
     }
 }
 
@@ -95,10 +85,6 @@ fn answer_message(error: &CollectError) -> String {
         CollectError::Silent { after } => {
             format!("the engine fell silent for {} s in the middle of its answer", after.as_secs())
         }
-        CollectError::Slow { bytes, within } => {
-            format!("the engine sent {bytes} bytes of its answer in {} s", within.as_secs())
-        }
-        CollectError::Memory(_) => "there is no memory left to hold the answer in".to_owned(),
     }
 }
 
@@ -126,22 +112,6 @@ impl RefusalKind {
     }
 }
 
-impl RefusalKind {
-    /// Whether the connection cannot carry another request: the caller is told, and what it still sends is not read
-    /// as one.
-    pub(crate) fn ends_connection(&self) -> bool {
-        matches!(
-            self,
-            Self::Body(_)
-                | Self::Framing { .. }
-                | Self::TooManyRequests { .. }
-                | Self::Lagging
-                | Self::TooManyConnections { .. }
-                | Self::TooManyFromAddress { .. }
-        )
-    }
-}
-
 impl Diagnose for RefusalKind {
     fn code(&self) -> Code {
         match self {
@@ -149,11 +119,7 @@ impl Diagnose for RefusalKind {
             Self::Method { .. } => Code::new("E0802"),
             Self::MediaType { .. } => Code::new("E0803"),
             Self::Body(CollectError::TooLarge { .. }) => Code::new("E0804"),
-            Self::Body(CollectError::BrokenOff | CollectError::Silent { .. } | CollectError::Slow { .. }) => {
-                Code::new("E0805")
-            }
-            Self::Body(CollectError::Memory(MemoryError::NeverFits { .. })) => Code::new("E0841"),
-            Self::Body(CollectError::Memory(_)) | Self::Answer(CollectError::Memory(_)) => Code::new("E0840"),
+            Self::Body(CollectError::BrokenOff | CollectError::Silent { .. }) => Code::new("E0805"),
             Self::Mistake(RequestMistake::Json(
                 JsonMistake::TooDeep { .. } | JsonMistake::TooManyKeys { .. },
             )) => Code::new("E0807"),
@@ -169,19 +135,18 @@ impl Diagnose for RefusalKind {
             }
             Self::Call(CallError::Upstream(UpstreamError::Broken(_)))
             | Self::Answer(CollectError::BrokenOff) => Code::new("E0815"),
-            Self::Call(CallError::Silent { .. })
-            | Self::Answer(CollectError::Silent { .. } | CollectError::Slow { .. }) => Code::new("E0816"),
+            Self::Call(CallError::Silent { .. }) | Self::Answer(CollectError::Silent { .. }) => {
+                Code::new("E0816")
+            }
             Self::Answer(CollectError::TooLarge { .. }) => Code::new("E0817"),
             Self::Draining => Code::new("E0818"),
             Self::TooManyConnections { .. } => Code::new("E0819"),
             Self::NoRandomness => Code::new("E0820"),
-            Self::TooManyFromAddress { .. } => Code::new("E0842"),
-            Self::TooManyRequests { .. } => Code::new("E0843"),
-            Self::Lagging => Code::new("E0844"),
-            Self::Framing { .. } => Code::new("E0845"),
-            Self::Queue(error) => error.code(),
             Self::Identity(error) => error.code(),
             Self::Policy(refusal) => refusal.code(),
+            Self::Limit(refused) => refused.code(),
+            Self::Overrun(_) => Code::new("E0934"),
+            Self::EngineTime { .. } => Code::new("E0939"),
             Self::Ledger(error) => error.code(),
             Self::Content(error) => error.code(),
         }
@@ -193,17 +158,12 @@ impl Diagnose for RefusalKind {
                 Some("the base URL ends in /v1; the surfaces are listed in the manual".to_owned())
             }
             Self::Identity(error) => error.hint(),
+            Self::Limit(refused) => refused.hint(),
             Self::UnknownModel { .. } => Some("GET /v1/models lists the models you may use".to_owned()),
             Self::Policy(_) => {
                 Some("ask whoever keeps the policies; they find this request by its id".to_owned())
             }
-            Self::ModelStarting { .. }
-            | Self::TooManyConnections { .. }
-            | Self::TooManyFromAddress { .. }
-            | Self::TooManyRequests { .. }
-            | Self::Lagging
-            | Self::Draining => Some("try again shortly".to_owned()),
-            Self::Body(CollectError::Memory(MemoryError::Busy { .. })) => {
+            Self::ModelStarting { .. } | Self::TooManyConnections { .. } | Self::Draining => {
                 Some("try again shortly".to_owned())
             }
             _ => None,

@@ -3,12 +3,12 @@
 
 use crate::body::AnswerBody;
 use crate::collect::CollectError;
-use crate::memory::MemoryError;
+use crate::limit_refusal::LimitRefused;
+use crate::rate_headers;
 use crate::refusal::{RefusalKind, Refused};
-use crate::stage::accept::Accepted;
 use crate::stage::admit::Admitted;
 use crate::stage::call::{AnswerHead, CallError};
-use crate::stage::queue::QueueRefusal;
+use crate::stage::limit::Reserved;
 use crate::stage::settle::Settled;
 use bytes::Bytes;
 use hermetic_diagnostics::Diagnose;
@@ -59,12 +59,6 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         blame,
         retry_after: Some(after),
     };
-    let rate = |after| Verdict {
-        status: S::TOO_MANY_REQUESTS,
-        kind: "rate_limit_error",
-        blame: Blame::Caller,
-        retry_after: Some(after),
-    };
     let engine =
         |status, retry_after| Verdict { status, kind: "server_error", blame: Blame::Engine, retry_after };
     match refusal {
@@ -74,12 +68,6 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::Body(CollectError::TooLarge { .. }) => {
             caller(S::PAYLOAD_TOO_LARGE, "invalid_request_error")
         }
-        RefusalKind::Body(CollectError::Memory(MemoryError::NeverFits { .. })) => {
-            caller(S::PAYLOAD_TOO_LARGE, "invalid_request_error")
-        }
-        RefusalKind::Body(CollectError::Memory(_)) | RefusalKind::Answer(CollectError::Memory(_)) => {
-            busy(Blame::Operator, 1)
-        }
         RefusalKind::Body(_) => caller(S::REQUEST_TIMEOUT, "invalid_request_error"),
         RefusalKind::Mistake(_) | RefusalKind::WrongSurface { .. } => {
             caller(S::BAD_REQUEST, "invalid_request_error")
@@ -88,31 +76,51 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::Identity(_) => caller(S::UNAUTHORIZED, "authentication_error"),
         RefusalKind::UnknownModel { .. } => caller(S::NOT_FOUND, "invalid_request_error"),
         RefusalKind::Policy(_) => caller(POLICY_REFUSAL, "permission_error"),
+        RefusalKind::Limit(refused) => Verdict {
+            status: limit_status(refused),
+            kind: "rate_limit_error",
+            blame: limit_blame(refused),
+            retry_after: refused
+                .retry_after_ms()
+                .map(|ms| u32::try_from(ms.div_ceil(1_000)).unwrap_or(u32::MAX).max(1)),
+        },
+        RefusalKind::Overrun(_) => engine(S::BAD_GATEWAY, None),
+        RefusalKind::EngineTime { .. } => engine(S::GATEWAY_TIMEOUT, None),
         RefusalKind::ModelStarting { .. } => busy(Blame::Operator, 5),
         RefusalKind::ModelFailed { .. } => busy(Blame::Engine, 30),
         RefusalKind::Ledger(_) | RefusalKind::Content(_) => busy(Blame::Operator, 5),
-        RefusalKind::Call(CallError::Silent { .. })
-        | RefusalKind::Answer(CollectError::Silent { .. } | CollectError::Slow { .. }) => {
+        RefusalKind::Call(CallError::Silent { .. }) | RefusalKind::Answer(CollectError::Silent { .. }) => {
             engine(S::GATEWAY_TIMEOUT, None)
         }
         RefusalKind::Call(_) => engine(S::BAD_GATEWAY, Some(1)),
         RefusalKind::Answer(CollectError::BrokenOff) => engine(S::BAD_GATEWAY, Some(1)),
         RefusalKind::Answer(CollectError::TooLarge { .. }) => engine(S::BAD_GATEWAY, None),
         RefusalKind::Draining => busy(Blame::Operator, 5),
-        RefusalKind::TooManyConnections { .. }
-        | RefusalKind::TooManyRequests { .. }
-        | RefusalKind::Lagging => busy(Blame::Operator, 1),
-        RefusalKind::TooManyFromAddress { .. } => rate(1),
-        RefusalKind::Framing { .. } => caller(S::BAD_REQUEST, "invalid_request_error"),
-        // Too many of one caller is the caller's to mend; a wait that was too long is not.
-        RefusalKind::Queue(QueueRefusal::Full { retry_after, .. }) => rate(*retry_after),
-        RefusalKind::Queue(QueueRefusal::TooLong { retry_after, .. }) => busy(Blame::Operator, *retry_after),
+        RefusalKind::TooManyConnections { .. } => busy(Blame::Operator, 1),
         RefusalKind::NoRandomness => Verdict {
             status: S::INTERNAL_SERVER_ERROR,
             kind: "server_error",
             blame: Blame::Operator,
             retry_after: None,
         },
+    }
+}
+
+fn limit_status(refused: &LimitRefused) -> StatusCode {
+    match refused {
+        LimitRefused::Exceeded { .. } | LimitRefused::Exhausted { .. } => StatusCode::TOO_MANY_REQUESTS,
+        LimitRefused::CountersFull { .. } | LimitRefused::Away | LimitRefused::DowngradesWithoutEnd => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+fn limit_blame(refused: &LimitRefused) -> Blame {
+    match refused {
+        LimitRefused::Exceeded { .. } | LimitRefused::Exhausted { .. } => Blame::Caller,
+        LimitRefused::CountersFull { .. } | LimitRefused::Away | LimitRefused::DowngradesWithoutEnd => {
+            Blame::Operator
+        }
     }
 }
 
@@ -158,8 +166,10 @@ pub(crate) fn refused(metrics: &Metrics, refused: &Refused) -> Response<AnswerBo
     if verdict.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if kind.ends_connection() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let RefusalKind::Limit(refused) = kind
+        && let Some(quota) = refused.quota()
+    {
+        rate_headers::insert_refused(headers, &quota);
     }
     if let RefusalKind::Method { allowed } = kind {
         headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
@@ -183,24 +193,24 @@ pub(crate) fn note(metrics: &Metrics, kind: &RefusalKind, request: Option<Reques
 
 /// A plain answer of an engine, with the proofs that both of its records are durable.
 pub(crate) fn whole(
-    accepted: &Accepted,
+    reserved: &Reserved,
     head: AnswerHead,
     body: Bytes,
     (admitted, settled): (Admitted, Settled),
 ) -> Response<AnswerBody> {
-    let mut response = from_engine(accepted, head, AnswerBody::Whole(body), admitted);
+    let mut response = from_engine(reserved, head, AnswerBody::Whole(body), admitted);
     response.headers_mut().insert(X_SETTLED, HeaderValue::from(settled.leaf()));
     response
 }
 
 /// The head of a stream, with the proof that its admitting record is durable.
 pub(crate) fn stream(
-    accepted: &Accepted,
+    reserved: &Reserved,
     head: AnswerHead,
     events: mpsc::Receiver<Bytes>,
     admitted: Admitted,
 ) -> Response<AnswerBody> {
-    let mut response = from_engine(accepted, head, AnswerBody::Stream(events), admitted);
+    let mut response = from_engine(reserved, head, AnswerBody::Stream(events), admitted);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx, where one stands in front, would otherwise hold events back until its buffer is full.
@@ -209,7 +219,7 @@ pub(crate) fn stream(
 }
 
 fn from_engine(
-    accepted: &Accepted,
+    reserved: &Reserved,
     head: AnswerHead,
     body: AnswerBody,
     admitted: Admitted,
@@ -223,7 +233,8 @@ fn from_engine(
         headers.insert(header::RETRY_AFTER, retry_after);
     }
     headers.insert(X_ADMITTED, HeaderValue::from(admitted.leaf()));
-    insert_request_id(headers, accepted.request);
+    rate_headers::insert(headers, reserved);
+    insert_request_id(headers, reserved.asked.accepted.request);
     response
 }
 

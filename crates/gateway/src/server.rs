@@ -1,28 +1,22 @@
 //! One serving thread: accept connections, speak HTTP/1.1 on each, drain.
 
-use crate::body::{AnswerBody, Carried};
-use crate::client_io::{ClientIo, Patience, Unread};
-use crate::connections::{Connections, Standing};
+use crate::body::AnswerBody;
 use crate::context::{Shared, Thread};
-use crate::lag::Lag;
 use crate::refusal::{RefusalKind, Refused};
 use crate::upstream::Pool;
 use crate::{listing, pipeline, probes, respond};
 use hermetic_inference_api::Surface;
-use http::{HeaderValue, Method, Request, Response, header};
-use http_body::Body;
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::cell::Cell;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
@@ -32,12 +26,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Time for requests that were cut to be settled: a few disk writes.
 const CUT_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Time for a connection that makes room to finish what it was sent; the new one is served meanwhile.
-const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Time to tell a connection that it is one too many: it costs a task and a socket until then.
-const TURN_AWAY_WITHIN: Duration = Duration::from_secs(1);
 
 /// hyper's read buffer may not be smaller.
 const READ_BUFFER_MIN: usize = 8 << 10;
@@ -51,15 +39,7 @@ pub(crate) struct Ended {
 
 /// Serves until the drain has ended. `follows_keys`: one thread of the process looks for changed keys.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows_keys: bool) -> Ended {
-    let thread = Rc::new(Thread {
-        shared,
-        pool: Pool::default(),
-        connections: Connections::default(),
-        lag: Lag::default(),
-        requests: Rc::new(Cell::new(0)),
-        tasks: TaskTracker::new(),
-    });
-    thread.tasks.spawn_local(watch_lag(Rc::clone(&thread)));
+    let thread = Rc::new(Thread { shared, pool: Pool::default(), tasks: TaskTracker::new() });
     if follows_keys {
         thread.tasks.spawn_local(follow_keys(Rc::clone(&thread)));
     }
@@ -77,8 +57,8 @@ async fn accept_until_drain(thread: &Rc<Thread>, listener: &TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, from)) => {
-                thread.tasks.spawn_local(connection(Rc::clone(thread), stream, from.ip()));
+            Ok((stream, _)) => {
+                thread.tasks.spawn_local(connection(Rc::clone(thread), stream));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -91,12 +71,8 @@ async fn accept_until_drain(thread: &Rc<Thread>, listener: &TcpListener) {
 async fn drain(thread: &Thread) -> Ended {
     thread.tasks.close();
     thread.pool.close();
-    let grace = thread.shared.options().drain_grace;
-    tokio::select! {
-        () = thread.tasks.wait() => return Ended::default(),
-        () = tokio::time::sleep(grace) => {}
-        // Somebody does not want to wait for it.
-        () = thread.shared.cut.cancelled() => {}
+    if tokio::time::timeout(thread.shared.options.drain_grace, thread.tasks.wait()).await.is_ok() {
+        return Ended::default();
     }
     let cut = thread.tasks.len();
     thread.shared.cut.cancel();
@@ -105,7 +81,7 @@ async fn drain(thread: &Thread) -> Ended {
 }
 
 async fn follow_keys(thread: Rc<Thread>) {
-    let mut ticks = tokio::time::interval(thread.shared.options().key_refresh_interval);
+    let mut ticks = tokio::time::interval(thread.shared.options.key_refresh_interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -122,26 +98,13 @@ async fn follow_keys(thread: Rc<Thread>) {
     }
 }
 
-async fn watch_lag(thread: Rc<Thread>) {
-    tokio::select! {
-        () = thread.shared.draining.cancelled() => {}
-        never = thread.lag.watch(&thread.shared.clock) => match never {},
-    }
-}
-
-async fn connection(thread: Rc<Thread>, stream: TcpStream, from: IpAddr) {
+async fn connection(thread: Rc<Thread>, stream: TcpStream) {
     let shared = Arc::clone(&thread.shared);
-    let (max, from_address_max) = {
-        let options = shared.options();
-        (options.connections_max, options.connections_per_address_max)
-    };
+    let options = &shared.options;
     let open = shared.connections.fetch_add(1, Ordering::Relaxed);
     shared.metrics.gateway.connections.inc();
-    let counted = shared.addresses.count(from, from_address_max);
-    if counted.is_none() {
-        turn_away(&shared, stream, RefusalKind::TooManyFromAddress { max: from_address_max }).await;
-    } else if open >= max && !thread.connections.make_room() {
-        turn_away(&shared, stream, RefusalKind::TooManyConnections { max }).await;
+    if open >= options.connections_max {
+        turn_away(&shared, stream).await;
     } else if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
     } else {
@@ -151,14 +114,17 @@ async fn connection(thread: Rc<Thread>, stream: TcpStream, from: IpAddr) {
     shared.connections.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// HTTP/1.1 until one side ends it, the connection has to make room, or the service stops.
-async fn speak<T: AsyncRead + AsyncWrite + Unpin + 'static>(thread: &Rc<Thread>, stream: T) {
-    let open = thread.connections.open();
-    let standing = Rc::clone(&open.standing);
-    let service = service_fn(|request| handle(Rc::clone(thread), Rc::clone(&standing), request));
-    let (builder, patience) = terms(&thread.shared);
-    let io = ClientIo::new(stream, patience, standing.unread.clone());
-    let connection = builder.serve_connection(TokioIo::new(io), service);
+async fn speak(thread: &Rc<Thread>, stream: TcpStream) {
+    let options = &thread.shared.options;
+    let service = service_fn(|request| handle(Rc::clone(thread), request));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(options.headers_max)
+        .max_header_size(options.header_bytes_max)
+        .max_buf_size(options.header_bytes_max.max(READ_BUFFER_MIN));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -169,39 +135,9 @@ async fn speak<T: AsyncRead + AsyncWrite + Unpin + 'static>(thread: &Rc<Thread>,
                 () = after_cut(&thread.shared) => return,
             }
         }
-        () = standing.asked_to_close() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                // In the middle of a head it sends too slowly, or not taking the end of its last answer.
-                () = tokio::time::sleep(LEAVING_PATIENCE) => return,
-            }
-        }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a client connection ended");
-    }
-}
-
-/// How HTTP is spoken on a new connection, and how patiently.
-fn terms(shared: &Shared) -> (http1::Builder, Patience) {
-    let options = shared.options();
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.header_timeout)
-        .max_headers(options.headers_max)
-        .max_header_size(options.header_bytes_max)
-        .max_buf_size(options.header_bytes_max.max(READ_BUFFER_MIN));
-    (builder, patience(shared))
-}
-
-fn patience(shared: &Shared) -> Patience {
-    let options = shared.options();
-    Patience {
-        stall: options.client_stall_timeout,
-        linger: options.linger_timeout,
-        linger_bytes: options.linger_bytes_max,
     }
 }
 
@@ -212,52 +148,30 @@ async fn after_cut(shared: &Shared) {
     tokio::time::sleep(CUT_PATIENCE / 2).await;
 }
 
-/// Answers a connection that is one too many without reading a request from it.
-async fn turn_away(shared: &Shared, stream: TcpStream, kind: RefusalKind) {
+/// Answers a connection that is one too many without reading from it.
+async fn turn_away(shared: &Shared, mut stream: TcpStream) {
+    let kind = RefusalKind::TooManyConnections { max: shared.options.connections_max };
     let refused = respond::refused(&shared.metrics, &kind.unnamed());
     let AnswerBody::Whole(body) = refused.body() else { return };
-    let status = refused.status();
     let head = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
          x-should-retry: true\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        status.as_str(),
-        status.canonical_reason().unwrap_or_default(),
         body.len()
     );
     let answer = [head.as_bytes(), body].concat();
-    // Its request may be on the way: unread, it would reset the answer.
-    let mut io = ClientIo::new(stream, patience(shared), Unread::waiting());
-    let _ = tokio::time::timeout(TURN_AWAY_WITHIN, async {
-        io.write_all(&answer).await?;
-        io.shutdown().await
+    let _ = tokio::time::timeout(Duration::from_secs(1), async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await
     })
     .await;
 }
 
-async fn handle(
-    thread: Rc<Thread>,
-    standing: Rc<Standing>,
-    request: Request<Incoming>,
-) -> Result<Response<Carried>, Infallible> {
-    let busy = thread.connections.begin(&standing);
-    let small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= READ_BUFFER_MIN as u64);
+async fn handle(thread: Rc<Thread>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
     let answered = match Surface::of_path(request.uri().path()) {
         Some(surface) => pipeline::answer(&thread, surface, request).await,
         None => without_engine(&thread, &request),
     };
-    let refused = match &answered {
-        Ok(_) => false,
-        // What is left of a small body is in the buffer already, and the connection goes on.
-        Err(refused) => refused.kind.ends_connection() || !small,
-    };
-    if !refused {
-        standing.unread.clear();
-    }
-    let mut response = answered.unwrap_or_else(|refused| respond::refused(&thread.shared.metrics, &refused));
-    if standing.is_leaving() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response.map(|body| Carried { body, _busy: busy }))
+    Ok(answered.unwrap_or_else(|refused| respond::refused(&thread.shared.metrics, &refused)))
 }
 
 /// Everything that is answered without asking an engine.

@@ -6,7 +6,7 @@ pub(crate) mod authorize;
 pub(crate) mod call;
 pub(crate) mod exchange;
 pub(crate) mod identify;
-pub(crate) mod queue;
+pub(crate) mod limit;
 pub(crate) mod read;
 pub(crate) mod route;
 pub(crate) mod settle;

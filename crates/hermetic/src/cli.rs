@@ -14,10 +14,10 @@ pub(crate) mod enclave;
 mod explain;
 mod import_site;
 mod key;
+mod limits;
 pub(crate) mod manual;
 mod opened;
 mod release;
-mod reload;
 mod serve;
 mod store;
 mod trust;
@@ -58,8 +58,6 @@ pub(crate) struct Context {
 enum Command {
     /// Serve the models in production until a signal ends it.
     Serve(serve::Arguments),
-    /// Let the serving process read its configuration again, and say what came of it.
-    Reload(reload::Arguments),
     /// Make, list and revoke the keys of callers.
     ApiKey(api_key::Arguments),
     /// Read, prove, verify and check the ledger.
@@ -70,6 +68,8 @@ enum Command {
     Config(config::Arguments),
     /// Make the keys that releases are signed with.
     Key(key::Arguments),
+    /// Show what is used of limits and budgets, and what a request would count on.
+    Limits(limits::Arguments),
     /// Read the manual.
     Manual(manual::Arguments),
     /// Read the page behind an error code.
@@ -103,12 +103,12 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Command, context: &Context) -> Result<ExitCode, Report> {
     match command {
         Command::Serve(arguments) => serve::run(&arguments, context),
-        Command::Reload(arguments) => reload::run(&arguments, context),
         Command::ApiKey(arguments) => api_key::run(&arguments, context),
         Command::Audit(arguments) => audit::run(&arguments, context),
         Command::Bundle(arguments) => bundle::run(&arguments, context),
         Command::Config(arguments) => config::run(&arguments, context),
         Command::Key(arguments) => key::run(&arguments, context),
+        Command::Limits(arguments) => limits::run(&arguments, context),
         Command::Manual(arguments) => manual::run(&arguments, context),
         Command::Explain(arguments) => explain::run(&arguments, context),
         Command::Release(arguments) => release::run(&arguments, context),

@@ -4,14 +4,8 @@
 mod client;
 #[path = "it/enclave.rs"]
 mod enclave;
-#[path = "it/front.rs"]
-mod front;
 #[path = "it/kills.rs"]
 mod kills;
-#[path = "it/protection.rs"]
-mod protection;
-#[path = "it/reload.rs"]
-mod reload;
 #[path = "it/service.rs"]
 mod service;
 #[path = "../../engine-llama/tests/wheels.rs"]

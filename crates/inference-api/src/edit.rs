@@ -33,6 +33,28 @@ pub fn replace_model(body: &[u8], facts: &RequestFacts, name: &str) -> Vec<u8> {
     splice(body, facts.model_span.clone(), &[quoted.as_bytes()])
 }
 
+/// Makes the request ask for at most `cap` tokens for each answer. `None` when it does already. To be used on the bytes
+/// the facts were read from.
+pub fn cap_output(body: &[u8], facts: &RequestFacts, cap: u64) -> Option<Vec<u8>> {
+    let mut spans: Vec<&Range<usize>> = facts.cap_spans.iter().flatten().collect();
+    if spans.is_empty() {
+        let at = facts.first_member_at;
+        return Some(splice(body, at..at, &[format!("\"max_tokens\":{cap},").as_bytes()]));
+    }
+    // An engine reads one of the two, so both must say it.
+    let says_more = |span: &&Range<usize>| {
+        let said = body.get((*span).clone()).and_then(|raw| serde_json::from_slice::<u64>(raw).ok());
+        said.is_none_or(|said| said > cap)
+    };
+    spans.retain(says_more);
+    // From the back, so that places do not move.
+    spans.sort_by_key(|span| std::cmp::Reverse(span.start));
+    spans.into_iter().fold(None, |edited: Option<Vec<u8>>, span| {
+        let so_far = edited.as_deref().unwrap_or(body);
+        Some(splice(so_far, span.clone(), &[cap.to_string().as_bytes()]))
+    })
+}
+
 fn splice(body: &[u8], span: Range<usize>, with: &[&[u8]]) -> Vec<u8> {
     let added: usize = with.iter().map(|part| part.len()).sum();
     let mut out = Vec::with_capacity(body.len() + added);
@@ -88,6 +110,37 @@ mod tests {
             }
             expected["stream_options"]["include_usage"] = json!(true);
             prop_assert_eq!(after, expected);
+        }
+
+        /// Whatever was said of the length of the answer, afterwards no more than the cap is, and nothing else differs.
+        #[test]
+        fn afterwards_no_more_is_asked_for_and_all_else_is_as_before(
+            tokens in prop::option::of(prop_oneof![Just(json!(null)), (0u64..200).prop_map(|n| json!(n))]),
+            completion in prop::option::of(prop_oneof![Just(json!(null)), (0u64..200).prop_map(|n| json!(n))]),
+            cap in 1u64..200, pretty: bool,
+        ) {
+            let mut request = json!({"model": "m", "messages": [], "z": {"max_tokens": 9_999}});
+            let keys = [("max_tokens", tokens), ("max_completion_tokens", completion)];
+            for (key, value) in &keys {
+                if let Some(value) = value {
+                    request[*key] = value.clone();
+                }
+            }
+            let body = if pretty { serde_json::to_string_pretty(&request) } else { serde_json::to_string(&request) }.unwrap();
+            let facts = RequestFacts::read(Surface::ChatCompletions, body.as_bytes()).unwrap();
+            let edited = cap_output(body.as_bytes(), &facts, cap);
+            let after: Value = serde_json::from_slice(edited.as_deref().unwrap_or(body.as_bytes())).unwrap();
+            let mut expected = request;
+            if keys.iter().all(|(_, value)| value.is_none()) {
+                expected["max_tokens"] = json!(cap);
+            }
+            for (key, value) in &keys {
+                if let Some(value) = value {
+                    expected[*key] = json!(value.as_u64().map_or(cap, |said| said.min(cap)));
+                }
+            }
+            prop_assert_eq!(&after, &expected);
+            prop_assert_eq!(edited.is_none(), after == serde_json::from_str::<Value>(&body).unwrap());
         }
 
         #[test]

@@ -13,6 +13,13 @@ pub struct RequestFacts {
     pub stream: bool,
     /// The caller's cap on generated tokens, when given.
     pub max_tokens: Option<u64>,
+    /// Answers the engine is to make for each prompt: `n`, or `best_of` where that is more. At least one.
+    pub choices: u64,
+    /// Prompts in one request (completions take a list), at least one.
+    pub prompts: u64,
+    /// `max_completion_tokens` and `max_tokens`, where they stand.
+    pub(crate) cap_spans: [Option<Range<usize>>; 2],
+    pub(crate) metadata_span: Option<Range<usize>>,
     pub(crate) model_span: Range<usize>,
     pub(crate) usage: UsageWish,
     /// Just behind the `{` the text opens with.
@@ -80,11 +87,41 @@ impl RequestFacts {
             model: model_name(object.raw(&model_span))?,
             stream,
             max_tokens,
+            choices: object.count("n")?.max(object.count("best_of")?).unwrap_or(1).max(1),
+            prompts: object
+                .get("prompt")
+                .filter(|_| surface == Surface::Completions)
+                .map_or(1, |span| prompts(object.raw(&span))),
+            cap_spans: ["max_completion_tokens", "max_tokens"].map(|key| object.get(key)),
+            metadata_span: object.get("metadata"),
             model_span,
             usage: object.usage_wish()?,
             first_member_at: body.iter().position(|&b| b == b'{').map_or(0, |at| at + 1),
         })
     }
+
+    /// What the caller says about the request in `metadata`, of the keys that somebody looks at. What is not a text has
+    /// no value here.
+    pub fn metadata(&self, body: &[u8], keys: &[String]) -> Vec<(String, String)> {
+        let raw = self.metadata_span.clone().and_then(|span| body.get(span)).unwrap_or_default();
+        let Ok(members) = json::members(raw) else { return Vec::new() };
+        let named = members.iter().filter_map(|member| {
+            let key = json::decode_string(raw.get(member.key.clone())?)?;
+            let value = json::decode_string(raw.get(member.value.clone())?)?;
+            keys.iter().any(|wanted| *wanted == key).then(|| (key.into_owned(), value.into_owned()))
+        });
+        named.collect()
+    }
+}
+
+/// How many prompts a `prompt` is: a list of texts or of lists of tokens is one each, anything else is one.
+fn prompts(raw: &[u8]) -> u64 {
+    let one_each = raw.strip_prefix(b"[").map(<[u8]>::trim_ascii_start).and_then(<[u8]>::first);
+    if !matches!(one_each, Some(b'"' | b'[')) {
+        return 1;
+    }
+    let items = serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(raw);
+    items.map_or(1, |items| (items.len() as u64).max(1))
 }
 
 fn model_name(raw: &[u8]) -> Result<ModelName, RequestMistake> {

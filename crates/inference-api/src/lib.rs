@@ -17,14 +17,16 @@ mod error_body;
 mod facts;
 mod json;
 mod models;
+mod output;
 mod sse;
 mod surface;
 
 pub use answer::{AnswerFacts, EventFacts};
-pub use edit::{ask_for_usage, replace_model};
+pub use edit::{ask_for_usage, cap_output, replace_model};
 pub use error_body::ErrorBody;
 pub use facts::{RequestFacts, RequestMistake};
 pub use json::{DEPTH_MAX, JsonMistake, TOP_LEVEL_KEYS_MAX};
 pub use models::{ModelList, ModelObject};
+pub use output::{CutChunk, each_output};
 pub use sse::{Event, EventScanner, EventTooLarge};
 pub use surface::Surface;

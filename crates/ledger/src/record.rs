@@ -117,12 +117,6 @@ pub enum Event {
     ServiceStarted { version: String, tier: String, config_digest: Digest, policy_digest: Digest },
     #[serde(rename = "service.stopped")]
     ServiceStopped { reason: String },
-    /// Another configuration, or other policies, came into force while the service ran.
-    #[serde(rename = "config.changed")]
-    ConfigChanged(ConfigChanged),
-    /// A configuration was refused as a whole; the former stays in force.
-    #[serde(rename = "config.rejected")]
-    ConfigRejected { in_force: Digest, rejected: Digest, code: String },
     #[serde(rename = "worker.started")]
     WorkerStarted { model: ModelName, model_digest: Digest, engine: String },
     #[serde(rename = "worker.failed")]
@@ -137,19 +131,9 @@ pub enum Event {
     /// Somebody opened the kept prompt and answer of a request. Written before they were shown.
     #[serde(rename = "content.read")]
     ContentRead { request: RequestId, by: String },
-}
-
-/// Written before what it says is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConfigChanged {
-    /// Digests of the file.
-    pub from: Digest,
-    pub to: Digest,
-    /// Keys whose new values come into force.
-    pub keys: Vec<String>,
-    /// Keys whose new values wait for a restart.
-    pub restart_keys: Vec<String>,
-    pub policy_digest: Digest,
+    /// A soft threshold of a limit was crossed, for the first time in its window.
+    #[serde(rename = "limit.threshold")]
+    LimitThreshold(LimitThreshold),
 }
 
 /// On whose behalf a request is made.
@@ -179,6 +163,61 @@ pub struct RequestAdmitted {
     pub stream: bool,
     pub prompt: Commitment,
     pub prompt_bytes: u64,
+    /// What limits hold for the request until it is settled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitHold>,
+    /// The model that was asked for, where a limit was exhausted and `model` answers instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downgraded_from: Option<ModelName>,
+}
+
+/// What is held on one counter: the most the request may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitHold {
+    pub rule: String,
+    /// `tokens`, `requests`, …: in the smallest part of the unit (money in millionths, time in milliseconds).
+    pub unit: String,
+    /// `hour`, `hour/sliding`; `now` for what is counted while it lasts.
+    pub window: String,
+    /// The counter among those of the rule: `project=demo,model=chat`; empty for the whole site.
+    pub scope: String,
+    /// The slot of the window, counted from 1970.
+    pub slot: u64,
+    pub amount: u64,
+}
+
+/// What one counter was charged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitCharge {
+    pub rule: String,
+    pub amount: u64,
+}
+
+/// The limit that turned a request away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitRefusal {
+    pub rule: String,
+    pub unit: String,
+    pub window: String,
+    pub scope: String,
+    pub limit: u64,
+    /// Charged and held when the request came.
+    pub taken: u64,
+    pub asked: u64,
+}
+
+/// A soft threshold that was crossed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitThreshold {
+    /// The request that crossed it, and what that request holds.
+    pub request: RequestId,
+    pub hold: LimitHold,
+    /// Thousandths of the limit.
+    pub threshold: u16,
+    /// How many of the rule's thresholds are crossed by now.
+    pub crossed: u8,
+    pub taken: u64,
+    pub limit: u64,
 }
 
 /// Written, and durable, before the answer's last byte may leave.
@@ -200,6 +239,12 @@ pub struct RequestSettled {
     /// Prompt and answer were durably kept, sealed, before this record. Absent when not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub content_kept: bool,
+    /// What limits were charged, in the order of the admitting record's `limits`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<LimitCharge>,
+    /// The answer was cut where its reservation ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 /// How a request ended.
@@ -210,9 +255,11 @@ pub enum Outcome {
     ClientLeft,
     EngineFailed,
     Rejected,
-    /// The engine answered, but there was no memory to hold the answer in, or content was to be kept and could not be:
-    /// what had not left yet was not given.
+    /// The engine answered, but content was to be kept and could not be: what had not left yet was not given. Or a plain
+    /// answer was longer than it was allowed to be.
     Withheld,
+    /// The process died in the middle; the next one settled the request, at all it held.
+    Interrupted,
 }
 
 /// Tokens, as the engine counted them. `None` when it did not say.
@@ -243,6 +290,9 @@ pub struct RequestRefused {
     pub status: u16,
     pub policy_digest: Digest,
     pub policies: Vec<String>,
+    /// The limit that left no room, when it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitRefusal>,
 }
 
 /// A bundle whose bytes are all in the store.

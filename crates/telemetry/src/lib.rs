@@ -7,9 +7,11 @@
 //! series); nothing here opens a socket: metrics are rendered for whoever asks over the gateway's own listener.
 
 mod gateway;
+mod limits;
 mod logging;
 mod metrics;
 
 pub use gateway::{GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection};
-pub use logging::{LogError, LogFormat, LogLevelHandle, start_logging};
-pub use metrics::{CONTENT_TYPE, Metrics, ReloadMetrics};
+pub use limits::LimitMetrics;
+pub use logging::{LogError, LogFormat, start_logging};
+pub use metrics::{CONTENT_TYPE, Metrics};

@@ -1,9 +1,8 @@
 //! The registry behind `/metrics`.
 
 use crate::gateway::GatewayMetrics;
+use crate::limits::LimitMetrics;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// Media type of the rendered text (OpenMetrics 1.0).
@@ -14,39 +13,15 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metrics {
     registry: Registry,
     pub gateway: GatewayMetrics,
-    pub reload: ReloadMetrics,
-}
-
-/// How the configuration in force came about.
-#[derive(Debug, Default)]
-pub struct ReloadMetrics {
-    /// 1 while the file holds something that was refused.
-    pub failed: Gauge,
-    /// Changed keys that wait for a restart.
-    pub restart_keys: Gauge,
-    /// Reloads that changed something.
-    pub changed: Counter,
-}
-
-impl ReloadMetrics {
-    fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        let about = "1 while the configuration file holds something that was refused";
-        registry.register("config_reload_failed", about, metrics.failed.clone());
-        let about = "Changed keys of the configuration that wait for a restart";
-        registry.register("config_restart_keys", about, metrics.restart_keys.clone());
-        let about = "Reloads of the configuration that changed something";
-        registry.register("config_reloads", about, metrics.changed.clone());
-        metrics
-    }
+    pub limits: LimitMetrics,
 }
 
 impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("hermetic");
         let gateway = GatewayMetrics::register(&mut registry);
-        let reload = ReloadMetrics::register(&mut registry);
-        Self { registry, gateway, reload }
+        let limits = LimitMetrics::register(&mut registry);
+        Self { registry, gateway, limits }
     }
 
     /// The text a scraper reads.

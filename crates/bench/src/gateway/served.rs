@@ -43,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         keys: Keys::open(metadata, clock.clone(), Duration::from_secs(10))?,
         authorizer: Arc::new(Authorizer::new(policies)),
         routes: Arc::new(Arc::new(routes(arguments.engine_port)?).into()),
+        limiting: Arc::new(hermetic_gateway::Limiting::none()),
         ledger: ledger.clone(),
         connector,
         clock,

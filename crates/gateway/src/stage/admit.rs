@@ -5,18 +5,14 @@
 
 use crate::commitment::Salt;
 use crate::context::Thread;
-use crate::lane::Slot;
-use crate::stage::queue::Queued;
-use crate::stage::route::Routed;
+use crate::stage::limit::Reserved;
 use hermetic_ledger::record::{Event, Record, RequestAdmitted};
 use hermetic_ledger_store::{AppendError, PendingAppend};
 
 /// An admitting record on its way to the disk.
 #[derive(Debug)]
 pub(crate) struct Admitting {
-    pub(crate) routed: Routed,
-    /// The place at the engine, until the exchange has ended.
-    pub(crate) slot: Option<Slot>,
+    pub(crate) reserved: Reserved,
     pub(crate) admission: Admission,
 }
 
@@ -46,9 +42,8 @@ impl Admitted {
     }
 }
 
-pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
-    let Queued { routed, slot } = queued;
-    let asked = &routed.asked;
+pub(crate) fn admit(thread: &Thread, reserved: Reserved) -> Admitting {
+    let asked = &reserved.asked;
     let mut prompt = thread.shared.commitments.start(asked.accepted.request, Salt::Prompt);
     prompt.update(&asked.body);
     let (prompt, prompt_bytes) = prompt.finish();
@@ -62,17 +57,21 @@ pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
             key: asked.who.key(),
             owner: asked.who.owner().clone(),
             surface: asked.accepted.surface.as_str().to_owned(),
-            model: routed.route.model.clone(),
-            model_digest: routed.route.digest,
-            policy_digest: routed.permit.digest(),
-            policies: routed.permit.policies().to_vec(),
+            model: reserved.route.model.clone(),
+            model_digest: reserved.route.digest,
+            policy_digest: reserved.permit.digest(),
+            policies: reserved.permit.policies().to_vec(),
             stream: asked.facts.stream,
             prompt,
             prompt_bytes,
+            limits: reserved.tab.holds(),
+            downgraded_from: reserved.tab.downgraded_from.clone(),
         }),
     };
+    // From here on the record may be durable, so what is held is charged unless it is known what was used.
+    reserved.tab.consuming(thread.shared.clock.monotonic());
     let append = thread.shared.ledger.submit(&record);
-    Admitting { routed, slot, admission: Admission::Pending { append, at_unix_ms } }
+    Admitting { reserved, admission: Admission::Pending { append, at_unix_ms } }
 }
 
 impl Admission {

@@ -73,6 +73,7 @@ async fn record_refusal(thread: &Thread, asked: &Asked, refusal: &Refusal) -> Re
             status: crate::respond::POLICY_REFUSAL.as_u16(),
             policy_digest: refusal.digest(),
             policies: refusal.policies().to_vec(),
+            limit: None,
         }),
     };
     let appended = thread.shared.ledger.submit(&record).await;

@@ -1,11 +1,11 @@
 //! Call engine: the caller's bytes, with at most the edits that were asked for, to the engine that serves the model.
 
 use crate::context::Thread;
-use crate::stage::route::Routed;
+use crate::stage::limit::Reserved;
 use crate::trace::TRACEPARENT;
 use crate::upstream::{Lease, UpstreamError};
 use bytes::Bytes;
-use hermetic_inference_api::{RequestFacts, Surface, ask_for_usage, replace_model};
+use hermetic_inference_api::{RequestFacts, Surface, ask_for_usage, cap_output, replace_model};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -55,15 +55,25 @@ pub(crate) enum CallError {
     Request(#[source] http::Error),
 }
 
-pub(crate) async fn call(thread: &Thread, routed: &Routed) -> Result<Answer, CallError> {
-    let after = thread.shared.options().engine_timeout;
-    tokio::time::timeout(after, send(thread, routed)).await.map_err(|_| CallError::Silent { after })?
+impl CallError {
+    /// Whether the engine can have begun to compute.
+    pub(crate) fn was_asked(&self) -> bool {
+        match self {
+            Self::Upstream(UpstreamError::Connect(_)) | Self::Request(_) => false,
+            Self::Upstream(UpstreamError::Broken(_)) | Self::Silent { .. } => true,
+        }
+    }
 }
 
-async fn send(thread: &Thread, routed: &Routed) -> Result<Answer, CallError> {
-    let target = &routed.route.target;
-    let (body, usage_is_ours) = body_for_engine(routed);
-    let request = || request_for_engine(routed, body.clone()).map_err(CallError::Request);
+pub(crate) async fn call(thread: &Thread, reserved: &Reserved) -> Result<Answer, CallError> {
+    let after = thread.shared.options.engine_timeout;
+    tokio::time::timeout(after, send(thread, reserved)).await.map_err(|_| CallError::Silent { after })?
+}
+
+async fn send(thread: &Thread, reserved: &Reserved) -> Result<Answer, CallError> {
+    let target = &reserved.route.target;
+    let (body, usage_is_ours) = body_for_engine(reserved);
+    let request = || request_for_engine(reserved, body.clone()).map_err(CallError::Request);
     let mut lease =
         thread.pool.lease(&thread.shared, &thread.tasks, target).await.map_err(CallError::Upstream)?;
     let response = match lease.send(request()?).await {
@@ -90,23 +100,31 @@ async fn send(thread: &Thread, routed: &Routed) -> Result<Answer, CallError> {
 }
 
 /// The caller's bytes, edited where that is needed, and whether the edit asks for a usage report.
-fn body_for_engine(routed: &Routed) -> (Bytes, bool) {
-    let asked = &routed.asked;
-    let renamed = routed.route.upstream_name.as_ref().and_then(|name| {
-        let body = Bytes::from(replace_model(&asked.body, &asked.facts, name));
-        // Places moved, so the facts are read again.
-        RequestFacts::read(asked.accepted.surface, &body).ok().map(|facts| (body, facts))
-    });
-    let (body, facts) = renamed.as_ref().map_or((&asked.body, &asked.facts), |(body, facts)| (body, facts));
+fn body_for_engine(reserved: &Reserved) -> (Bytes, bool) {
+    let asked = &reserved.asked;
+    let surface = asked.accepted.surface;
+    // Each edit moves the places of the next, so the facts are read again behind each.
+    let again = |body: Vec<u8>| {
+        let body = Bytes::from(body);
+        RequestFacts::read(surface, &body).ok().map(|facts| (body, facts))
+    };
+    let capped = reserved.tab.output_cap().filter(|_| surface.streams());
+    let capped = capped.and_then(|cap| again(cap_output(&asked.body, &asked.facts, cap)?));
+    let (body, facts) = capped.as_ref().map_or((&asked.body, &asked.facts), |(body, facts)| (body, facts));
+    let route = &reserved.route;
+    let handed_down = (route.model != asked.facts.model).then_some(route.model.as_str());
+    let name = route.upstream_name.as_deref().or(handed_down);
+    let renamed = name.and_then(|name| again(replace_model(body, facts, name)));
+    let (body, facts) = renamed.as_ref().map_or((body, facts), |(body, facts)| (body, facts));
     match ask_for_usage(body, facts) {
         Some(edited) => (Bytes::from(edited), true),
         None => (body.clone(), false),
     }
 }
 
-fn request_for_engine(routed: &Routed, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
-    let accepted = &routed.asked.accepted;
-    let target = &routed.route.target;
+fn request_for_engine(reserved: &Reserved, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
+    let accepted = &reserved.asked.accepted;
+    let target = &reserved.route.target;
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(uri_for_engine(&target.base_path, accepted.surface)?)

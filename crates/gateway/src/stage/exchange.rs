@@ -9,9 +9,10 @@ use crate::context::Thread;
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::admit::{Admission, Admitted, Admitting};
 use crate::stage::call::{Answer, CallError, call};
-use crate::stage::route::Routed;
+use crate::stage::limit::Reserved;
 use crate::stage::settle::{Ending, settle};
 use crate::stage::{stream, whole};
+use crate::tab::Consumed;
 use hermetic_inference_api::AnswerFacts;
 use hermetic_ledger::record::Outcome;
 use hermetic_ledger_store::AppendError;
@@ -30,6 +31,8 @@ enum Opening {
     Unrecorded(AppendError),
     /// Nobody waits for the answer.
     ClientLeft,
+    /// The engine has taken as long as was held for.
+    OutOfTime,
     /// The service stops and the grace is over.
     Cut,
 }
@@ -38,7 +41,7 @@ pub(crate) async fn exchange(
     thread: &Rc<Thread>,
     admitting: Admitting,
 ) -> Result<Response<AnswerBody>, Refused> {
-    let request = admitting.routed.asked.accepted.request;
+    let request = admitting.reserved.asked.accepted.request;
     let (reply, answered) = oneshot::channel();
     let task = run(Rc::clone(thread), admitting, reply);
     thread.tasks.spawn_local(task);
@@ -48,40 +51,50 @@ pub(crate) async fn exchange(
 
 async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
     thread.shared.metrics.gateway.in_flight.inc();
-    let Admitting { routed, slot, mut admission } = admitting;
-    match open(&thread, &routed, &mut admission, &mut reply).await {
+    let Admitting { reserved, mut admission } = admitting;
+    match open(&thread, &reserved, &mut admission, &mut reply).await {
         Opening::Answered(admitted, Ok(answer)) if stream::is_stream(&answer) => {
-            stream::hand_on(&thread, &routed, admitted, answer, reply).await;
+            stream::hand_on(&thread, &reserved, admitted, answer, reply).await;
         }
         Opening::Answered(admitted, Ok(answer)) => {
-            whole::hand_on(&thread, &routed, admitted, answer, reply).await;
+            whole::hand_on(&thread, &reserved, admitted, answer, reply).await;
         }
         Opening::Answered(admitted, Err(error)) => {
+            let consumed = if error.was_asked() { Consumed::SoFar } else { Consumed::Nothing };
             let kind = RefusalKind::Call(error);
-            let ending =
-                Ending::without_answer(&thread, &routed, Outcome::EngineFailed, kind.status().as_u16());
-            let settled = settle(&thread, &routed, admitted, ending).await;
+            let end = (Outcome::EngineFailed, kind.status().as_u16(), consumed);
+            let ending = Ending::without_answer(&thread, &reserved, end);
+            let settled = settle(&thread, &reserved, admitted, ending).await;
             let kind = settled.map_or_else(|unsettled| unsettled, |_| kind);
-            let _ = reply.send(Err(kind.of(routed.asked.accepted.request)));
+            let _ = reply.send(Err(kind.of(reserved.asked.accepted.request)));
         }
         Opening::Unrecorded(error) => {
-            let _ = reply.send(Err(RefusalKind::Ledger(error).of(routed.asked.accepted.request)));
+            let _ = reply.send(Err(RefusalKind::Ledger(error).of(reserved.asked.accepted.request)));
         }
-        Opening::ClientLeft => settle_early(&thread, &routed, &mut admission, Outcome::ClientLeft).await,
+        Opening::ClientLeft => {
+            // Of a stream nothing had come; of a plain answer nobody knows how much was computed.
+            let consumed = if reserved.asked.facts.stream { Consumed::SoFar } else { Consumed::Unknown };
+            settle_early(&thread, &reserved, &mut admission, (Outcome::ClientLeft, consumed)).await;
+        }
+        Opening::OutOfTime => {
+            let end = (Outcome::EngineFailed, Consumed::SoFar);
+            settle_early(&thread, &reserved, &mut admission, end).await;
+            let kind = RefusalKind::EngineTime { after: thread.shared.options.engine_time_max };
+            let _ = reply.send(Err(kind.of(reserved.asked.accepted.request)));
+        }
         Opening::Cut => {
-            settle_early(&thread, &routed, &mut admission, Outcome::EngineFailed).await;
-            let _ = reply.send(Err(RefusalKind::Draining.of(routed.asked.accepted.request)));
+            settle_early(&thread, &reserved, &mut admission, (Outcome::EngineFailed, Consumed::SoFar)).await;
+            let _ = reply.send(Err(RefusalKind::Draining.of(reserved.asked.accepted.request)));
         }
     }
-    drop(slot);
     thread.shared.metrics.gateway.in_flight.dec();
 }
 
 /// Calls the engine while the disk makes the admitting record durable. Dropping the call closes its connection, which
 /// tells the engine to stop.
-async fn open(thread: &Thread, routed: &Routed, admission: &mut Admission, reply: &mut Reply) -> Opening {
+async fn open(thread: &Thread, reserved: &Reserved, admission: &mut Admission, reply: &mut Reply) -> Opening {
     let recorded_and_called =
-        async { tokio::try_join!(admission.durable(), async { Ok(call(thread, routed).await) }) };
+        async { tokio::try_join!(admission.durable(), async { Ok(call(thread, reserved).await) }) };
     tokio::select! {
         // In the order written: an answer that is there is not thrown away because the client left a moment ago.
         biased;
@@ -90,20 +103,26 @@ async fn open(thread: &Thread, routed: &Routed, admission: &mut Admission, reply
             Err(error) => Opening::Unrecorded(error),
         },
         () = reply.closed() => Opening::ClientLeft,
+        () = reserved.tab.time_up(thread.shared.clock.monotonic()) => Opening::OutOfTime,
         () = thread.shared.cut.cancelled() => Opening::Cut,
     }
 }
 
 /// Settles a request of which no byte was answered.
-async fn settle_early(thread: &Thread, routed: &Routed, admission: &mut Admission, outcome: Outcome) {
-    let ending = Ending::without_answer(thread, routed, outcome, CLIENT_CLOSED_REQUEST);
+async fn settle_early(
+    thread: &Thread,
+    reserved: &Reserved,
+    admission: &mut Admission,
+    (outcome, consumed): (Outcome, Consumed),
+) {
+    let ending = Ending::without_answer(thread, reserved, (outcome, CLIENT_CLOSED_REQUEST, consumed));
     let settled = match admission.durable().await {
-        Ok(admitted) => settle(thread, routed, admitted, ending).await.map(|_| ()),
+        Ok(admitted) => settle(thread, reserved, admitted, ending).await.map(|_| ()),
         Err(error) => Err(RefusalKind::Ledger(error)),
     };
     if let Err(error) = settled {
         let causes = hermetic_diagnostics::chain(&error).join(": ");
-        tracing::error!(request = %routed.asked.accepted.request, causes, "a request could not be settled");
+        tracing::error!(request = %reserved.asked.accepted.request, causes, "a request could not be settled");
     }
 }
 
@@ -111,9 +130,23 @@ async fn settle_early(thread: &Thread, routed: &Routed, admission: &mut Admissio
 pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Ending {
-    pub(crate) fn without_answer(thread: &Thread, routed: &Routed, outcome: Outcome, status: u16) -> Self {
-        let answer = Outgoing::start(thread, routed.asked.accepted.request);
+    pub(crate) fn without_answer(
+        thread: &Thread,
+        reserved: &Reserved,
+        (outcome, status, consumed): (Outcome, u16, Consumed),
+    ) -> Self {
+        let answer = Outgoing::start(thread, reserved.asked.accepted.request);
         let facts = AnswerFacts::default();
-        Self { outcome, status, begun: false, facts, answer, last: None, first_byte: None }
+        Self {
+            outcome,
+            status,
+            begun: false,
+            facts,
+            answer,
+            last: None,
+            first_byte: None,
+            consumed,
+            cut: false,
+        }
     }
 }

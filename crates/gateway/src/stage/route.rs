@@ -33,6 +33,11 @@ pub(crate) fn route(permitted: Permitted) -> Result<Routed, Refused> {
     }
 }
 
+/// Whether the model serves this surface and can be asked now.
+pub(crate) fn can_serve(route: &Route, surface: Surface) -> bool {
+    serves(route.kind, surface) && route.state == RouteState::Ready
+}
+
 fn serves(kind: ModelKind, surface: Surface) -> bool {
     match surface {
         Surface::ChatCompletions | Surface::Completions => kind == ModelKind::Chat,

@@ -5,7 +5,8 @@ use crate::context::Thread;
 use crate::metrics;
 use crate::refusal::RefusalKind;
 use crate::stage::admit::Admitted;
-use crate::stage::route::Routed;
+use crate::stage::limit::Reserved;
+use crate::tab::Consumed;
 use bytes::Bytes;
 use hermetic_inference_api::AnswerFacts;
 use hermetic_ledger::record::{Event, Outcome, Record, RequestSettled, Usage};
@@ -37,20 +38,33 @@ pub(crate) struct Ending {
     pub(crate) last: Option<Bytes>,
     /// On the monotonic clock.
     pub(crate) first_byte: Option<Duration>,
+    /// What limits are charged for.
+    pub(crate) consumed: Consumed,
+    /// The answer was cut where its reservation ended.
+    pub(crate) cut: bool,
 }
 
 /// Keeps the content, where that is configured, then writes the record. `Err`: nothing more of the answer may leave.
 pub(crate) async fn settle(
     thread: &Thread,
-    routed: &Routed,
+    reserved: &Reserved,
     admitted: Admitted,
     ending: Ending,
 ) -> Result<Settled, RefusalKind> {
     let shared = &thread.shared;
-    let accepted = &routed.asked.accepted;
-    let Ending { outcome, status, begun, facts, answer, last, first_byte } = ending;
+    let accepted = &reserved.asked.accepted;
+    let Ending { outcome, status, begun, facts, answer, last, first_byte, consumed, cut } = ending;
+    if cut {
+        shared.metrics.limits.cut.inc();
+    }
+    if reserved.tab.is_overrun(&facts) {
+        // What an engine says beyond what it was allowed is not charged: it did not leave here.
+        shared.metrics.limits.overruns.inc();
+        tracing::warn!(request = %accepted.request, model = %reserved.route.model, "an engine says that it generated more than it was allowed to");
+    }
+    let charges = reserved.tab.close(&facts, consumed, shared.clock.monotonic());
     let Left { answer, answer_bytes, kept } =
-        answer.leave(thread, &routed.asked, admitted, last.as_ref()).await;
+        answer.leave(thread, &reserved.asked, admitted, last.as_ref()).await;
     let content_kept = matches!(kept, Ok(true));
     let unkept = kept.err().map(RefusalKind::Content);
     // The caller is not given the rest of an answer that had to be kept and is not.
@@ -85,6 +99,8 @@ pub(crate) async fn settle(
             first_byte_ms: first_byte.map(millis),
             total_ms: millis(total),
             content_kept,
+            charges,
+            cut,
         }),
     };
     let waiting_since = shared.clock.monotonic();

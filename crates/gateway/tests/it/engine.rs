@@ -50,6 +50,11 @@ impl Answering {
         self.0.send(Ok(piece.into())).unwrap();
     }
 
+    /// False when nobody takes it any more.
+    pub(crate) fn try_send(&self, piece: impl Into<Bytes>) -> bool {
+        self.0.send(Ok(piece.into())).is_ok()
+    }
+
     /// The engine dies.
     pub(crate) fn break_off(self) {
         self.0.send(Err(io::Error::other("killed"))).unwrap();
@@ -78,6 +83,24 @@ impl Received {
         response.headers_mut().insert(name, content_type.parse().unwrap());
         assert!(self.reply.send(response).is_ok(), "the gateway gave the engine up before its answer");
         Answering(sender)
+    }
+
+    /// Answers, if somebody still wants it.
+    pub(crate) fn try_answer(self, body: &str) {
+        if let Some(answering) = self.try_begin("application/json") {
+            answering.try_send(body.to_owned());
+        }
+    }
+
+    pub(crate) fn try_stream(self) -> Option<Answering> {
+        self.try_begin("text/event-stream")
+    }
+
+    fn try_begin(self, content_type: &str) -> Option<Answering> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let response =
+            Response::builder().header("content-type", content_type).body(Pieces(receiver)).unwrap();
+        self.reply.send(response).ok().map(|()| Answering(sender))
     }
 
     /// Resolves when the gateway has given the engine up before it answered.

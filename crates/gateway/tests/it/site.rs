@@ -8,8 +8,8 @@ use hermetic_connector::{AllowList, Connector};
 use hermetic_content_store::{ContentKey, ContentStore};
 use hermetic_digest::Digest;
 use hermetic_gateway::{
-    CommitmentSecret, Drained, Gateway, GatewayOptions, GatewayParts, ModelKind, Page, PageLookup, Route,
-    RouteState, RoutingTable, Running, Target,
+    CommitmentSecret, Drained, Gateway, GatewayOptions, GatewayParts, Limiting, ModelKind, Page, PageLookup,
+    Route, RouteState, RoutingTable, Running, Target,
 };
 use hermetic_identity::{IssuedKey, KeyRequest, Keys, Owner, RANDOM_BYTES};
 use hermetic_keys::SigningKey;
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub(crate) const SECRET: [u8; 32] = [7; 32];
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 @id("demo-may-infer") permit (principal in Project::"demo", action in Action::"infer", resource);
 @id("nobody-may-use-the-secret-model") forbid (principal, action, resource) when { resource.name == "secret-model" };
 "#;
@@ -37,6 +37,14 @@ pub(crate) struct Site {
     pub(crate) running: Option<Running>,
     pub(crate) key: String,
     pub(crate) engine: Engine,
+    pub(crate) limiting: Arc<Limiting>,
+}
+
+/// A thousand clients and their ends at the gateway are more open files than a shell allows at first.
+pub(crate) fn raise_open_files() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
 }
 
 pub(crate) fn weights() -> Digest {
@@ -86,17 +94,12 @@ impl Site {
         Self::assemble(folder, engine, Target::unix(path), |parts| adjust(&mut parts.options))
     }
 
-    /// [`Site::start_with`], and a policy that lets every project in.
-    pub(crate) async fn start_open(adjust: impl FnOnce(&mut GatewayOptions)) -> Self {
+    /// An engine on a Unix socket, and parts as the test wants them.
+    pub(crate) async fn start_parts(adjust: impl FnOnce(&mut GatewayParts)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sock");
         let engine = Engine::on_unix(&path);
-        Self::assemble(folder, engine, Target::unix(path), |parts| {
-            let all = "@id(\"all-may-infer\") permit (principal, action in Action::\"infer\", resource);";
-            let policy = PolicyFile { name: "all.cedar".to_owned(), text: all.to_owned() };
-            parts.authorizer = Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap()));
-            adjust(&mut parts.options);
-        })
+        Self::assemble(folder, engine, Target::unix(path), adjust)
     }
 
     /// An engine on a Unix socket, and content kept in `content/`.
@@ -151,6 +154,7 @@ impl Site {
             routes: Arc::new(ArcSwap::from_pointee(routes_to(&Arc::new(target)))),
             running: None,
             key: String::new(),
+            limiting: Arc::new(Limiting::none()),
             engine,
             folder,
         };
@@ -161,6 +165,7 @@ impl Site {
             keys: Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap(),
             authorizer: Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap())),
             routes: Arc::clone(&site.routes),
+            limiting: Arc::new(Limiting::none()),
             ledger,
             connector,
             clock,
@@ -173,23 +178,13 @@ impl Site {
             }),
         };
         adjust(&mut parts);
+        site.limiting = Arc::clone(&parts.limiting);
         site.running = Some(Gateway::new(parts).start().unwrap());
         site
     }
 
     pub(crate) fn issue_key(&self, subject: &str, project: &str, expires_unix_ms: Option<u64>) -> String {
-        let owner = Owner {
-            subject: subject.parse().unwrap(),
-            project: project.parse().unwrap(),
-            team: "eng".parse().unwrap(),
-            workflow: "docs".parse().unwrap(),
-        };
-        let mut random = [0; RANDOM_BYTES];
-        aws_lc_rs::rand::fill(&mut random).unwrap();
-        let request = KeyRequest { owner, expires_unix_ms, by: "root".to_owned() };
-        let issued = IssuedKey::new(request, random, self.clock.unix_millis());
-        self.metadata.insert_api_key(&issued.row).unwrap();
-        issued.key.reveal()
+        issue(&self.metadata, (subject, project), expires_unix_ms, self.clock.unix_millis())
     }
 
     /// Today, as content folders are named.
@@ -232,4 +227,29 @@ impl Site {
             .map(|index| serde_json::from_slice::<Record>(&self.ledger.read(index).unwrap()).unwrap().event)
             .collect()
     }
+}
+
+/// A key in a database of the test's own.
+pub(crate) fn issue_key(metadata: &Metadata, subject: &str, project: &str, now: u64) -> String {
+    issue(metadata, (subject, project), None, now)
+}
+
+fn issue(
+    metadata: &Metadata,
+    (subject, project): (&str, &str),
+    expires_unix_ms: Option<u64>,
+    now: u64,
+) -> String {
+    let owner = Owner {
+        subject: subject.parse().unwrap(),
+        project: project.parse().unwrap(),
+        team: "eng".parse().unwrap(),
+        workflow: "docs".parse().unwrap(),
+    };
+    let mut random = [0; RANDOM_BYTES];
+    aws_lc_rs::rand::fill(&mut random).unwrap();
+    let request = KeyRequest { owner, expires_unix_ms, by: "root".to_owned() };
+    let issued = IssuedKey::new(request, random, now);
+    metadata.insert_api_key(&issued.row).unwrap();
+    issued.key.reveal()
 }

@@ -38,6 +38,11 @@ impl StatePaths {
         self.root.join("ledger")
     }
 
+    /// The counters of the limits as the ledger tells them: a copy that saves reading it from the beginning.
+    pub(crate) fn counters(&self) -> PathBuf {
+        self.root.join("counters.json")
+    }
+
     pub(crate) fn trust(&self) -> PathBuf {
         self.root.join("trust")
     }

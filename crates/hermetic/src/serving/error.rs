@@ -14,9 +14,7 @@ pub(crate) enum ServeError {
     Policies { folder: PathBuf, source: FileError },
     #[error("expected the endpoint of model `{model}` to name a host, found `{found}`")]
     Endpoint { model: String, found: String },
-    #[error("cannot say in `{state}` which process serves", state = state.display())]
-    Announce { state: PathBuf, source: FileError },
-    #[error("cannot start logging, or change what is logged")]
+    #[error("cannot start logging")]
     Logging { source: LogError },
     #[error("cannot {action}")]
     System { action: &'static str, source: io::Error },
@@ -28,7 +26,7 @@ impl Diagnose for ServeError {
             Self::AnotherServes { .. } => Code::new("E1010"),
             Self::Policies { .. } => Code::new("E1011"),
             Self::Endpoint { .. } => Code::new("E1012"),
-            Self::Announce { .. } | Self::Logging { .. } | Self::System { .. } => Code::new("E1013"),
+            Self::Logging { .. } | Self::System { .. } => Code::new("E1013"),
         }
     }
 
@@ -43,7 +41,7 @@ impl Diagnose for ServeError {
             Self::Endpoint { .. } => {
                 Some("write the endpoint as `http://host:port/v1`, with a host inside the enclave".to_owned())
             }
-            Self::Announce { .. } | Self::Logging { .. } | Self::System { .. } => None,
+            Self::Logging { .. } | Self::System { .. } => None,
         }
     }
 }

@@ -27,7 +27,7 @@ struct Inner {
     registry: Registry,
     clock: Clock,
     /// `models` of the configuration; empty: every model of the release in production, under its own name.
-    configured: Mutex<Arc<[Model]>>,
+    configured: Vec<Model>,
     wanted: watch::Sender<Wanted>,
     /// Manifest digest by weights digest, also of versions served before: their workers may still answer.
     manifests: Mutex<HashMap<Digest, Digest>>,
@@ -38,12 +38,6 @@ struct Inner {
 pub(crate) struct Wanted {
     embedded: Vec<Embedded>,
     endpoints: Vec<Arc<Route>>,
-}
-
-/// What a configuration serves, resolved against the registry.
-pub(crate) struct Prepared {
-    configured: Arc<[Model]>,
-    wanted: Wanted,
 }
 
 #[derive(Clone)]
@@ -59,30 +53,14 @@ impl Models {
         let models = Self(Arc::new(Inner {
             registry: enclave.registry()?,
             clock,
-            configured: Mutex::new(enclave.config.models.as_slice().into()),
+            configured: enclave.config.models.clone(),
             wanted: watch::channel(Wanted::default()).0,
             manifests: Mutex::new(HashMap::new()),
         }));
-        let prepared = models.prepare(&enclave.config.models)?;
-        models.0.wanted.send_replace(prepared.wanted);
+        let endpoints = models.endpoints()?;
+        let embedded = models.resolve()?;
+        models.0.wanted.send_replace(Wanted { embedded, endpoints });
         Ok(models)
-    }
-
-    /// Resolves what another configuration would serve; nothing of it is in force.
-    pub(crate) fn prepare(&self, configured: &[Model]) -> Result<Prepared, Report> {
-        let wanted = Wanted { embedded: self.resolve(configured)?, endpoints: self.endpoints(configured)? };
-        Ok(Prepared { configured: configured.into(), wanted })
-    }
-
-    /// Serves what was prepared, from now on.
-    pub(crate) fn put_in_force(&self, prepared: Prepared, supervisor: &Supervisor) {
-        *self.0.configured.lock().unwrap_or_else(PoisonError::into_inner) = prepared.configured;
-        self.0.wanted.send_replace(prepared.wanted);
-        supervisor.set(self.specs());
-    }
-
-    fn configured(&self) -> Arc<[Model]> {
-        Arc::clone(&self.0.configured.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Wakes whenever what shall be served changes.
@@ -127,7 +105,7 @@ impl Models {
             if generation == seen {
                 continue;
             }
-            match self.resolve(&self.configured()) {
+            match self.resolve() {
                 Ok(embedded) => {
                     seen = generation;
                     self.0.wanted.send_modify(|wanted| wanted.embedded = embedded);
@@ -177,11 +155,11 @@ impl Models {
     }
 
     /// The embedded models as the registry has them now. A configured model that is not there is left out, and said.
-    fn resolve(&self, configured: &[Model]) -> Result<Vec<Embedded>, RegistryError> {
+    fn resolve(&self) -> Result<Vec<Embedded>, RegistryError> {
         let created = self.0.clock.unix_millis() / 1_000;
         let embed = |name: ModelName, served: ServedModel, engine| Embedded { name, served, engine, created };
         let mut embedded = Vec::new();
-        if configured.is_empty() {
+        if self.0.configured.is_empty() {
             let production = self.0.registry.production_models()?;
             embedded.extend(
                 production
@@ -189,7 +167,7 @@ impl Models {
                     .map(|served| embed(served.name.clone(), served, EngineSettings::default())),
             );
         }
-        for model in configured {
+        for model in &self.0.configured {
             let ModelSource::Artifact { artifact, label, engine } = &model.source else { continue };
             match self.find(artifact, label)? {
                 Some(served) => embedded.push(embed(model.name.clone(), served, *engine)),
@@ -209,10 +187,10 @@ impl Models {
     }
 
     /// Routes to engines that run elsewhere inside the enclave.
-    fn endpoints(&self, configured: &[Model]) -> Result<Vec<Arc<Route>>, ServeError> {
+    fn endpoints(&self) -> Result<Vec<Arc<Route>>, ServeError> {
         let created = self.0.clock.unix_millis() / 1_000;
         let mut routes = Vec::new();
-        for model in configured {
+        for model in &self.0.configured {
             let ModelSource::Endpoint { base_url, upstream_model, kind } = &model.source else { continue };
             let malformed =
                 || ServeError::Endpoint { model: model.name.to_string(), found: base_url.to_string() };

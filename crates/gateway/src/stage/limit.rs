@@ -1,0 +1,234 @@
+//! Limit: hold what the request may use at most, on every limit that speaks of it, before anything is computed.
+//!
+//! What is held is an upper bound: the tokens of the prompt, the most tokens the answer may have, which the engine is
+//! told and where a stream is cut. Where a limit is exhausted that names another model, that model is asked for
+//! instead: authorized, routed and reserved for like a request of its own.
+
+use crate::context::Thread;
+use crate::limit_refusal::LimitRefused;
+use crate::limiting::ModelTerms;
+use crate::refusal::{RefusalKind, Refused};
+use crate::routing::Route;
+use crate::stage::authorize::{Permitted, ask_policy};
+use crate::stage::read::Asked;
+use crate::stage::route::{Routed, can_serve, route};
+use crate::tab::{Tab, to_record};
+use hermetic_diagnostics::Diagnose;
+use hermetic_ids::ModelName;
+use hermetic_ledger::record::{Event, LimitThreshold, Record, RequestRefused};
+use hermetic_limits::{Amounts, Crossing, Denied, Facts, Granted, HeadroomAway, Reservation};
+use hermetic_policy::Permit;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Models a request may be handed down to, one after the other. A chain that is longer is a mistake in the rules.
+const DOWNGRADES_MAX: usize = 4;
+
+/// How often headroom is asked for: what was given may have been taken by another request.
+const HEADROOM_TRIES: usize = 3;
+
+/// The header in which a caller says something about a request: `x-hermetic-metadata-NAME`.
+const METADATA_HEADER: &str = "x-hermetic-metadata-";
+
+/// Tokens a chat template may add to what the caller wrote: roles, separators, a default system message, the frame
+/// around tools. The longest of the templates in use adds about 150.
+const TEMPLATE_TOKENS_MAX: u64 = 256;
+
+/// A request for which everything it may use is held.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    routed: Routed,
+    pub(crate) tab: Tab,
+}
+
+impl Deref for Reserved {
+    type Target = Routed;
+
+    fn deref(&self) -> &Routed {
+        &self.routed
+    }
+}
+
+pub(crate) async fn reserve(thread: &Thread, mut routed: Routed) -> Result<Reserved, Refused> {
+    let mut downgraded_from = None;
+    for _ in 0..=DOWNGRADES_MAX {
+        let terms = thread.shared.limiting.terms(&routed.route.model);
+        let most = most(thread, &routed, &terms);
+        let denied = match hold(thread, &routed, &most).await {
+            Ok(reservation) => {
+                let answers = routed.asked.facts.choices.saturating_mul(routed.asked.facts.prompts);
+                if downgraded_from.is_some() {
+                    thread.shared.metrics.limits.downgraded();
+                }
+                let tab = Tab::open(reservation, (terms, answers), downgraded_from);
+                tell(thread, &routed, &tab);
+                return Ok(Reserved { routed, tab });
+            }
+            Err(denied) => denied,
+        };
+        let Some((permit, route_to)) =
+            denied.other_model().and_then(|other| other_route(thread, &routed, &other))
+        else {
+            return Err(refuse(thread, &routed, denied).await);
+        };
+        downgraded_from = downgraded_from.or_else(|| Some(routed.route.model.clone()));
+        routed = route(Permitted { asked: routed.asked, permit, route: route_to })?;
+    }
+    Err(RefusalKind::Limit(LimitRefused::DowngradesWithoutEnd).of(routed.asked.accepted.request))
+}
+
+/// The most this request may use.
+fn most(thread: &Thread, routed: &Routed, terms: &ModelTerms) -> Amounts {
+    let asked = &routed.asked;
+    let input_tokens = prompt_tokens_at_most(asked);
+    let output_tokens = if asked.accepted.surface.streams() {
+        let answers = asked.facts.choices.saturating_mul(asked.facts.prompts);
+        terms.output_tokens(asked.facts.max_tokens).saturating_mul(answers)
+    } else {
+        0
+    };
+    let engine_time = thread.shared.options.engine_time_max;
+    Amounts {
+        requests: 1,
+        input_tokens,
+        output_tokens,
+        gpu_ms: u64::try_from(engine_time.as_millis()).unwrap_or(u64::MAX),
+        money: terms.price.of(input_tokens, output_tokens),
+        concurrent: 1,
+    }
+}
+
+/// No byte-level vocabulary makes more tokens of a text than it has bytes; the JSON around it is longer than what
+/// templates put in its place, but for what they add to every conversation.
+fn prompt_tokens_at_most(asked: &Asked) -> u64 {
+    (asked.body.len() as u64).saturating_add(TEMPLATE_TOKENS_MAX)
+}
+
+/// Reserves, and asks for headroom of shared caps where this replica has too little.
+async fn hold(thread: &Thread, routed: &Routed, most: &Amounts) -> Result<Reservation, LimitRefused> {
+    let limiting = &thread.shared.limiting;
+    let asked = &routed.asked;
+    let owner = asked.who.owner();
+    let key = asked.who.key().to_string();
+    let metadata = metadata(asked, limiting.limits.rules().metadata_keys());
+    let facts = Facts {
+        subject: owner.subject.as_str(),
+        team: owner.team.as_str(),
+        project: owner.project.as_str(),
+        workflow: owner.workflow.as_str(),
+        key: &key,
+        model: routed.route.model.as_str(),
+        surface: asked.accepted.surface.as_str(),
+        metadata: &metadata,
+    };
+    for _ in 0..=HEADROOM_TRIES {
+        let now = thread.shared.clock.unix_millis();
+        let shortfalls = match limiting.limits.reserve(&facts, most, now) {
+            Ok(reservation) => return Ok(reservation),
+            Err(Denied::Exceeded(exceeded)) => {
+                return Err(LimitRefused::Exceeded {
+                    retry_after_ms: exceeded.retry_after_ms(now),
+                    exceeded,
+                });
+            }
+            Err(Denied::CountersFull { rule, max }) => return Err(LimitRefused::CountersFull { rule, max }),
+            Err(Denied::Short(shortfalls)) => shortfalls,
+        };
+        let Some(headroom) = limiting.headroom() else { return Err(LimitRefused::Away) };
+        match headroom.ask(&shortfalls).await {
+            Ok(Granted::More) => {}
+            Ok(Granted::Exhausted) => return Err(LimitRefused::exhausted(shortfalls)),
+            Err(HeadroomAway) => return Err(LimitRefused::Away),
+        }
+    }
+    // Others took what was given, time after time.
+    Err(LimitRefused::Away)
+}
+
+/// What the caller says about the request, of the keys that rules look at: in the body, or else in a header.
+fn metadata(asked: &Asked, keys: &[String]) -> Vec<(String, String)> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let mut said = asked.facts.metadata(&asked.body, keys);
+    for key in keys.iter().filter(|key| said.iter().all(|(known, _)| known != *key)).collect::<Vec<_>>() {
+        let header = asked.accepted.headers.get(format!("{METADATA_HEADER}{}", key.to_ascii_lowercase()));
+        if let Some(value) = header.and_then(|value| value.to_str().ok()) {
+            said.push((key.clone(), value.to_owned()));
+        }
+    }
+    said
+}
+
+/// Another model that is to be asked instead, if the caller may use it and it is to be had. If not, what was refused
+/// stays refused.
+fn other_route(thread: &Thread, routed: &Routed, other: &ModelName) -> Option<(Permit, Arc<Route>)> {
+    let table = thread.shared.routes.load();
+    let route = table.get(other)?;
+    if !can_serve(route, routed.asked.accepted.surface) {
+        return None;
+    }
+    let permit = ask_policy(thread, &routed.asked.who, routed.asked.accepted.surface, route).ok()?;
+    Some((permit, Arc::clone(route)))
+}
+
+/// Puts the refusal on record before the caller learns of it.
+async fn refuse(thread: &Thread, routed: &Routed, denied: LimitRefused) -> Refused {
+    let asked = &routed.asked;
+    let request = asked.accepted.request;
+    let now = thread.shared.clock.unix_millis();
+    if let LimitRefused::Exceeded { exceeded, .. } = &denied {
+        thread.shared.metrics.limits.refused(&exceeded.rule.name);
+    }
+    let limit = denied.for_record();
+    let kind = RefusalKind::Limit(denied);
+    let record = Record {
+        v: 1,
+        at_unix_ms: now,
+        event: Event::RequestRefused(RequestRefused {
+            request,
+            trace: asked.accepted.trace.id,
+            key: asked.who.key(),
+            owner: asked.who.owner().clone(),
+            surface: asked.accepted.surface.as_str().to_owned(),
+            model: asked.facts.model.to_string(),
+            code: kind.code().as_str().to_owned(),
+            status: kind.status().as_u16(),
+            policy_digest: routed.permit.digest(),
+            policies: routed.permit.policies().to_vec(),
+            limit,
+        }),
+    };
+    match thread.shared.ledger.submit(&record).await {
+        Ok(_) => kind.of(request),
+        Err(error) => RefusalKind::Ledger(error).of(request),
+    }
+}
+
+/// Soft thresholds that were crossed, and rules in the shadow that would have refused.
+fn tell(thread: &Thread, routed: &Routed, tab: &Tab) {
+    let request = routed.asked.accepted.request;
+    for rule in tab.would_refuse() {
+        thread.shared.metrics.limits.would_refuse(&rule);
+        tracing::info!(%request, rule = &*rule, "a limit in the shadow would have refused a request");
+    }
+    for crossing in tab.take_crossings() {
+        let Crossing { hold, threshold, crossed, taken, cap } = crossing;
+        thread.shared.metrics.limits.threshold(&hold.counter.rule);
+        tracing::warn!(
+            rule = &*hold.counter.rule,
+            scope = &*hold.counter.scope,
+            threshold,
+            taken,
+            cap,
+            "a soft threshold was crossed"
+        );
+        let event = LimitThreshold { request, hold: to_record(&hold), threshold, crossed, taken, limit: cap };
+        // Told once and not waited for: the request that crossed it is not held up by the alarm.
+        drop(thread.shared.ledger.submit(&Record {
+            v: 1,
+            at_unix_ms: thread.shared.clock.unix_millis(),
+            event: Event::LimitThreshold(event),
+        }));
+    }
+}
