@@ -68,6 +68,12 @@ if ! command -v cargo >/dev/null 2>&1; then
     fi
 fi
 
+# The tests of tokens run against a real issuer.
+if [ "${1:-}" = "--all" ] && [ ! -d tests/oidc/node_modules/oidc-provider ]; then
+    say "installing npm's oidc-provider for the tests"
+    npm install --silent --no-audit --no-fund --no-package-lock --prefix tests/oidc
+fi
+
 want=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 have=$(cargo --version 2>/dev/null | cut -d' ' -f2) || have=""
 if [ "$have" != "$want" ]; then

@@ -104,6 +104,34 @@ pub fn read_text_capped(path: &Path, cap: u64) -> Result<String, FileError> {
     String::from_utf8(read_capped(path, cap)?).map_err(|_| FileError::NotText { path: path.to_owned() })
 }
 
+/// [`read_capped`] of a file an operator named, following links: configuration management and Kubernetes mount files as
+/// links, and swap what they lead to.
+pub fn read_named(path: &Path, cap: u64) -> Result<Vec<u8>, FileError> {
+    let target = path.canonicalize().map_err(|source| FileError::new("find", path, source))?;
+    read_capped(&target, cap)
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStamp {
+    modified: (i64, i64),
+    inode: u64,
+    bytes: u64,
+}
+
+/// The present state of a file, links followed. `None`: it is not there.
+pub fn stamp(path: &Path) -> Result<Option<FileStamp>, FileError> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(Some(FileStamp {
+            modified: (found.mtime(), found.mtime_nsec()),
+            inode: found.ino(),
+            bytes: found.size(),
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(FileError::new("inspect", path, source)),
+    }
+}
+
 /// Who may read a file that is being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -343,6 +371,24 @@ mod tests {
         std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
         let error = read_capped(&folder.path().join("link"), 10).unwrap_err();
         assert!(matches!(error, FileError::NotRegular { found: "a symbolic link", .. }), "{error}");
+    }
+
+    #[test]
+    fn a_named_file_is_read_through_links_and_its_stamp_tells_when_what_they_lead_to_is_swapped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, first, second) =
+            (folder.path().join("link"), folder.path().join("1"), folder.path().join("2"));
+        std::fs::write(&first, b"one").unwrap();
+        std::fs::write(&second, b"two").unwrap();
+        std::os::unix::fs::symlink(&first, &link).unwrap();
+        assert_eq!(read_named(&link, 10).unwrap(), b"one");
+        let before = stamp(&link).unwrap();
+        assert_eq!(stamp(&link).unwrap(), before);
+        std::fs::remove_file(&link).unwrap();
+        assert_eq!(stamp(&link).unwrap(), None);
+        std::os::unix::fs::symlink(&second, &link).unwrap();
+        assert_ne!(stamp(&link).unwrap(), before);
+        assert_eq!(read_named(&link, 10).unwrap(), b"two");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::boundary::BoundaryEntry;
 use crate::units::{ByteSize, HumanDuration};
-use hermetic_ids::{Label, ModelName};
+use hermetic_ids::{GroupName, Label, ModelName};
 use std::net::SocketAddr;
 
 /// Why a text does not have the format its key asks for, in the words of the type that reads it. Unknown formats are
@@ -27,6 +27,14 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "limit-share" => share(text).map(|_| ()),
         "price" => hermetic_limits::Price::parse_one(text).map(|_| ()).map_err(|error| error.to_string()),
         "currency" => currency(text),
+        "issuer" => discovery(text).map(|_| ()),
+        "template" => template(text),
+        "pattern" => pattern(text),
+        "model-pattern" => parsed::<ModelName>(&text.replacen('*', "x", usize::from(text.ends_with('*')))),
+        "group-name" => parsed::<GroupName>(text),
+        "metadata-name" => metadata_name(text),
+        "network" => network(text).map(|_| ()),
+        "oid" => oid(text),
         _ => Ok(()),
     }
 }
@@ -121,4 +129,75 @@ fn path(text: &str) -> Result<(), String> {
         return Err(format!("expected a path of 1 to 1024 bytes, found `{}`", crate::tree::clipped(text)));
     }
     Ok(())
+}
+
+/// Where an issuer's discovery document is (OpenID Connect Discovery §4).
+pub(crate) fn discovery(issuer: &str) -> Result<url::Url, String> {
+    endpoint(issuer)?;
+    endpoint(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))
+}
+
+/// A text in which every `{` is closed by a `}` with a name between them.
+fn template(text: &str) -> Result<(), String> {
+    let wrong = || {
+        format!(
+            "expected a text of 1 to 1024 bytes in which `{{name}}` or `{{name|text}}` stands for a value, found `{}`",
+            crate::tree::clipped(text)
+        )
+    };
+    if text.is_empty() || text.len() > 1024 {
+        return Err(wrong());
+    }
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (inside, behind) = after.split_once('}').ok_or_else(wrong)?;
+        let named = !inside.is_empty() && !inside.starts_with('|') && !inside.contains('{');
+        if !named || before.contains('}') {
+            return Err(wrong());
+        }
+        rest = behind;
+    }
+    if rest.contains('}') { Err(wrong()) } else { Ok(()) }
+}
+
+fn pattern(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > 512 || text.matches('*').count() > 1 {
+        return Err(format!(
+            "expected a text of 1 to 512 bytes with at most one `*`, found `{}`",
+            crate::tree::clipped(text)
+        ));
+    }
+    Ok(())
+}
+
+fn metadata_name(text: &str) -> Result<(), String> {
+    let fits = (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if fits {
+        return Ok(());
+    }
+    let found = crate::tree::clipped(text);
+    Err(format!("expected 1 to 63 letters, digits, `.`, `_` and `-`, found `{found}`"))
+}
+
+/// An address block; an address alone is a block of one.
+pub(crate) fn network(text: &str) -> Result<ipnet::IpNet, String> {
+    let one = || text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from);
+    text.parse().ok().or_else(one).ok_or_else(|| {
+        format!("expected an address block such as `10.20.1.0/24`, found `{}`", crate::tree::clipped(text))
+    })
+}
+
+/// An object identifier in dotted form.
+fn oid(text: &str) -> Result<(), String> {
+    let arcs: Vec<&str> = text.split('.').collect();
+    let number = |arc: &&str| {
+        let canonical = *arc == "0" || !arc.starts_with('0');
+        canonical && !arc.is_empty() && arc.len() <= 39 && arc.bytes().all(|b| b.is_ascii_digit())
+    };
+    if (2..=64).contains(&arcs.len()) && arcs.iter().all(number) {
+        return Ok(());
+    }
+    let found = crate::tree::clipped(text);
+    Err(format!("expected an object identifier such as `2.16.840.1.101.3.2.1.3.13`, found `{found}`"))
 }

@@ -3,6 +3,7 @@
 //! These read the tree, not the typed configuration, so that they speak up beside other mistakes of the same file.
 //! Values whose own form is wrong are passed over here: `walk` has already said so.
 
+mod identity;
 mod limits;
 
 use crate::boundary::{BoundaryEntry, EnclaveBoundary};
@@ -22,6 +23,7 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
     }
     names_are_unique(models, mistakes);
     limits::check(root, mistakes);
+    identity::check(root, mistakes);
 }
 
 /// An unreadable or missing tier is judged as the strictest: a typing error must not open the door.
@@ -55,18 +57,19 @@ fn boundary_means_something(root: &Node, mistakes: &mut Vec<Mistake>) {
 fn endpoints_stay_inside(root: &Node, mistakes: &mut Vec<Mistake>) {
     let inside = boundary(root);
     let models = root.get("models").map(Node::items).unwrap_or_default();
+    let mut urls = identity::urls(root);
     for (i, model) in models.iter().enumerate() {
         let Some(node) = model.get("endpoint") else { continue };
         let Some(url) = node.text().and_then(|text| formats::endpoint(text).ok()) else { continue };
-        let Some(host) = url.host() else { continue };
-        if inside.contains_host(&host) {
-            continue;
-        }
+        urls.push((format!("models[{i}].endpoint"), node, url));
+    }
+    for (key, node, url) in urls {
+        let Some(host) = url.host().filter(|host| !inside.contains_host(host)) else { continue };
         let edge: Vec<String> = inside.entries().iter().map(ToString::to_string).collect();
         let edge = if edge.is_empty() { "nothing but loopback".to_owned() } else { edge.join(", ") };
         mistakes.push(Mistake {
             at: node.at,
-            key: format!("models[{i}].endpoint"),
+            key,
             code: OUTSIDE_ENCLAVE,
             message: format!(
                 "expected a host inside the enclave (network.enclave holds {edge}), found `{}`",

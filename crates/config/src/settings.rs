@@ -3,6 +3,11 @@
 mod limits;
 
 pub use limits::ModelTerms;
+mod identity;
+mod tls;
+
+pub use identity::{CertificateMatch, CertificateRule, Grants, Identity, Issuer, IssuerKeys, Throttle};
+pub use tls::GatewayTls;
 
 use crate::boundary::EnclaveBoundary;
 use crate::formats;
@@ -25,6 +30,7 @@ pub struct Config {
     pub state_dir: PathBuf,
     pub network: Network,
     pub gateway: Gateway,
+    pub identity: Identity,
     pub policy: Policy,
     /// Empty: serve every model of the release in production under its own name.
     pub models: Vec<Model>,
@@ -44,6 +50,8 @@ pub struct Network {
 pub struct Gateway {
     pub listen: SocketAddr,
     pub threads: u32,
+    /// `None`: plain HTTP.
+    pub tls: Option<GatewayTls>,
     pub drain_grace: Duration,
     pub keep_alive: Duration,
     pub limits: GatewayLimits,
@@ -124,7 +132,8 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
         tier: file.tier,
         state_dir: base.join(file.state_dir),
         network: Network { enclave: rules::boundary(root) },
-        gateway: gateway(&file.gateway).map_err(fail)?,
+        gateway: gateway(&file.gateway, base).map_err(fail)?,
+        identity: identity::convert(file.identity, base).map_err(fail)?,
         policy: Policy { dir: file.policy.dir.map(|dir| base.join(dir)) },
         models,
         limits: limits::rules(file.limits).map_err(fail)?,
@@ -139,10 +148,11 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
     })
 }
 
-fn gateway(wire: &wire::Gateway) -> Result<Gateway, String> {
+fn gateway(wire: &wire::Gateway, base: &Path) -> Result<Gateway, String> {
     Ok(Gateway {
         listen: formats::listen_address(&wire.listen)?,
         threads: wire.threads,
+        tls: wire.tls.as_ref().map(|wire| tls::convert(wire, base)),
         drain_grace: wire.drain_grace.get(),
         keep_alive: wire.keep_alive.get(),
         limits: GatewayLimits {

@@ -214,8 +214,40 @@ fn defaults_and_examples_in_the_schema_pass_the_check_themselves() {
     }
 }
 
+/// The least that `identity` and `gateway.tls` hold, in a file that has `key` set to `value`.
+fn json_with(key: &str, value: &str) -> String {
+    let mut file = serde_json::json!({
+        "tier": "connected",
+        "ledger": {"origin": "a/b"},
+        "gateway": {"tls": {"certificate": "c", "key": "k", "client_ca": "a"}},
+        "identity": {
+            "issuers": [{
+                "issuer": "https://idp.corp.example", "audience": ["a"],
+                "claims": {"project": "p", "team": "t", "workflow": "w", "metadata": [{"name": "n", "value": "v"}]},
+            }],
+            "certificates": [{
+                "match": {"dns": "d"}, "subject": "s", "project": "p", "team": "t", "workflow": "w",
+                "metadata": [{"name": "n", "value": "v"}],
+            }],
+            "throttle": {},
+        },
+    });
+    let mut place = &mut file;
+    for part in key.split('.') {
+        if place.is_array() {
+            place = &mut place[0];
+        }
+        place = &mut place[part];
+    }
+    *place = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::from(value));
+    serde_json::to_string_pretty(&file).unwrap()
+}
+
 /// A file that is complete and has `key` set to `value`.
 fn yaml_with(key: &str, value: &str) -> String {
+    if key.starts_with("identity.") || key.starts_with("gateway.tls.") {
+        return json_with(key, value);
+    }
     let value = if value.starts_with(['[', '{']) { value.to_owned() } else { format!("\"{value}\"") };
     let number = value.trim_matches('"').parse::<i64>().is_ok();
     let value = if number { value.trim_matches('"').to_owned() } else { value };
@@ -299,5 +331,48 @@ proptest! {
         let text = GOOD.replace("vllm.corp.example", &format!("{a}.{b}.{c}.{d}"));
         let inside = a == 127 || (a == 10 && b == 20);
         prop_assert_eq!(parse(&text, Path::new("h.yaml")).is_ok(), inside);
+    }
+}
+
+#[test]
+fn keys_are_fetched_from_inside_the_enclave_and_never_over_a_wire_anybody_can_read() {
+    let text = |issuer: &str, more: &str| {
+        format!(
+            "network: {{enclave: [corp.example]}}\nledger: {{origin: a/b}}\nidentity:\n  issuers:\n    - issuer: {issuer}\n      audience: [a]\n{more}      claims: {{project: p, team: t, workflow: w}}\n"
+        )
+    };
+    let good = |issuer: &str, more: &str| parse(&text(issuer, more), Path::new("h.yaml")).is_ok();
+    assert!(good("https://idp.corp.example", "") && good("http://127.0.0.1:3000", ""));
+    assert!(good("https://idp.elsewhere.example", "      jwks_file: keys.json\n"), "nothing is fetched");
+    let outside = mistakes(&text("https://idp.elsewhere.example", ""));
+    assert!(
+        outside[0].starts_with("5:15 [E0106] identity.issuers[0].issuer: expected a host inside"),
+        "{outside:?}"
+    );
+    let uri = mistakes(&text("https://idp.corp.example", "      jwks_uri: https://8.8.8.8/keys\n"));
+    assert!(uri[0].contains("[E0106] identity.issuers[0].jwks_uri"), "{uri:?}");
+    let plain = mistakes(&text("http://idp.corp.example", ""));
+    assert!(plain[0].contains("[E0109] identity.issuers[0].issuer: expected `https`"), "{plain:?}");
+    let both = mistakes(&text(
+        "https://a.corp.example",
+        "      jwks_uri: https://a.corp.example/k\n      jwks_file: k\n",
+    ));
+    assert!(both[0].contains("found both"), "{both:?}");
+}
+
+#[test]
+fn a_certificate_rule_without_a_condition_and_client_certificates_without_an_authority_are_refused() {
+    let rule = "ledger: {origin: a/b}\nidentity: {certificates: [{match: {}, subject: s, project: p, team: t, workflow: w}]}\n";
+    assert!(mistakes(rule)[0].contains("[E0109] identity.certificates[0].match"), "{:?}", mistakes(rule));
+    let tls =
+        "ledger: {origin: a/b}\ngateway: {tls: {certificate: c, key: k, client_certificates: required}}\n";
+    assert!(mistakes(tls)[0].contains("[E0105] gateway.tls.client_ca"), "{:?}", mistakes(tls));
+}
+
+#[test]
+fn symmetric_algorithms_and_none_cannot_be_configured() {
+    for bad in ["none", "HS256", "RS1"] {
+        let found = mistakes(&json_with("identity.issuers.algorithms", &format!("[\"{bad}\"]")));
+        assert!(found[0].contains("[E0104] identity.issuers[0].algorithms[0]"), "{found:?}");
     }
 }

@@ -1,7 +1,14 @@
 //! The shape of the file. Doc comments here *are* the reference: `config explain`, the JSON Schema and
 //! `docs/configuration.md` print them. These types never leave the crate, apart from the plain enumerations.
 
+mod identity;
 pub(crate) mod limits;
+mod tls;
+
+pub(crate) use identity::{CertificateMatch, CertificateRule, Identity, Issuer, Metadata};
+pub use identity::{SurfaceName, TokenAlgorithm};
+pub(crate) use tls::Tls;
+pub use tls::{ClientCertificates, CrlOverdue};
 
 use crate::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
@@ -27,6 +34,9 @@ pub(crate) struct File {
     /// The front door for applications.
     #[serde(default)]
     pub(crate) gateway: Gateway,
+    /// Whose credentials count, beside the API keys this enclave issues itself.
+    #[serde(default)]
+    pub(crate) identity: Identity,
     /// Who may do what.
     #[serde(default)]
     pub(crate) policy: Policy,
@@ -106,6 +116,8 @@ pub(crate) struct Gateway {
     /// second; the other cores are better left to the engines.
     #[schemars(range(min = 1, max = 256))]
     pub(crate) threads: u32,
+    /// TLS on the listener. Without it, requests come in over plain HTTP.
+    pub(crate) tls: Option<Tls>,
     /// How long open requests may go on after the process was asked to stop.
     pub(crate) drain_grace: HumanDuration,
     /// How often a quiet event stream gets a comment, so that proxies in between do not cut it.
@@ -119,6 +131,7 @@ impl Default for Gateway {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             threads: 1,
+            tls: None,
             drain_grace: HumanDuration::from_millis(30_000),
             keep_alive: HumanDuration::from_millis(15_000),
             limits: Limits::default(),

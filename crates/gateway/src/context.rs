@@ -1,6 +1,7 @@
 //! What requests are served with: shared by all threads, and per thread.
 
 use crate::gateway::GatewayParts;
+use crate::strangers::Strangers;
 use crate::upstream::Pool;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Shared {
     parts: GatewayParts,
     pub(crate) connections: AtomicUsize,
+    /// Callers that were not let in and are not on record yet.
+    pub(crate) strangers: Strangers,
     /// Cancelled when the service begins to stop: no new requests.
     pub(crate) draining: CancellationToken,
     /// Cancelled when the grace is over: requests in flight are cut.
@@ -25,6 +28,7 @@ impl Shared {
         Self {
             parts,
             connections: AtomicUsize::new(0),
+            strangers: Strangers::default(),
             draining: CancellationToken::new(),
             cut: CancellationToken::new(),
         }

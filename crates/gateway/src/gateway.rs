@@ -8,11 +8,13 @@ use crate::options::GatewayOptions;
 use crate::pages::PageLookup;
 use crate::routing::RoutingTable;
 use crate::server;
+use crate::strangers;
+use crate::tls::Tls;
 use arc_swap::ArcSwap;
 use hermetic_clock::Clock;
 use hermetic_connector::Connector;
 use hermetic_content_store::ContentStore;
-use hermetic_identity::Keys;
+use hermetic_identity::Identity;
 use hermetic_ledger_store::Ledger;
 use hermetic_policy::Authorizer;
 use hermetic_telemetry::Metrics;
@@ -29,7 +31,9 @@ const BACKLOG: u32 = 1024;
 #[derive(Debug)]
 pub struct GatewayParts {
     pub options: GatewayOptions,
-    pub keys: Keys,
+    pub identity: Identity,
+    /// `None`: plain HTTP.
+    pub tls: Option<Tls>,
     pub authorizer: Arc<Authorizer>,
     /// Filled, and swapped, by whoever watches the engines.
     pub routes: Arc<ArcSwap<RoutingTable>>,
@@ -158,6 +162,7 @@ impl Running {
             drained.cut += ended.cut;
             drained.lost += ended.lost;
         }
+        strangers::write_due(&self.shared, true);
         drained
     }
 }

@@ -1,6 +1,6 @@
 //! The request pipeline: from a request on a socket to an answer that is on record.
 //!
-//! What it is for: [`Gateway::start`] serves the OpenAI-compatible surfaces to callers who present a key, forwards
+//! What it is for: [`Gateway::start`] serves the OpenAI-compatible surfaces to callers who present a key, a token or a certificate, forwards
 //! what policy permits to an engine, and records both ends of every request in the ledger. `pipeline.rs` shows the
 //! way of a request on one screen. What it must not know: bundles, TUF, blobs, where keys and policies are kept.
 //!
@@ -22,6 +22,7 @@ mod collect;
 mod commitment;
 mod context;
 mod error;
+mod following;
 mod gateway;
 mod limit_refusal;
 mod limiting;
@@ -30,6 +31,7 @@ mod meter;
 mod metrics;
 mod options;
 mod pages;
+mod peer;
 mod pipeline;
 mod probes;
 mod rate_headers;
@@ -39,7 +41,9 @@ mod respond;
 mod routing;
 mod server;
 mod stage;
+mod strangers;
 mod tab;
+mod tls;
 mod trace;
 mod upstream;
 
@@ -52,3 +56,4 @@ pub use options::GatewayOptions;
 pub use pages::{Page, PageLookup};
 pub use recovery::{LimitsOnRecord, RecoverError, RulesRefused, recover};
 pub use routing::{Route, RouteState, RoutingTable, Target};
+pub use tls::{ClientAuthentication, OverdueLists, Tls, TlsError, TlsFiles, TlsLimits};

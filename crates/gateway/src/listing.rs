@@ -3,10 +3,11 @@
 
 use crate::body::AnswerBody;
 use crate::context::Thread;
+use crate::peer::Peer;
 use crate::probes;
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::Route;
-use crate::stage::authorize::ask_policy;
+use crate::stage::authorize;
 use crate::stage::identify::identify_headers;
 use bytes::Bytes;
 use hermetic_identity::Authenticated;
@@ -24,14 +25,15 @@ fn name_in(path: &str) -> Option<&str> {
     path.strip_prefix(PATH)?.strip_prefix('/').filter(|name| !name.is_empty())
 }
 
-pub(crate) fn answer(
+pub(crate) async fn answer(
     thread: &Thread,
+    peer: &Peer,
     path: &str,
     headers: &HeaderMap,
 ) -> Result<Response<AnswerBody>, Refused> {
-    let who = identify_headers(thread, headers).map_err(|error| RefusalKind::Identity(error).unnamed())?;
+    let who = identify_headers(thread, peer, headers, None).await?;
     let table = thread.shared.routes.load_full();
-    let usable = |route: &&Arc<Route>| may_use(thread, &who, route);
+    let usable = |route: &&Arc<Route>| on_any_surface(thread, &who, route);
     let body = match name_in(path) {
         None => ModelList::new(table.routes().filter(usable).map(object).collect()).to_json(),
         Some(name) => {
@@ -46,8 +48,8 @@ pub(crate) fn answer(
     Ok(probes::ok("application/json", Bytes::from(body)))
 }
 
-fn may_use(thread: &Thread, who: &Authenticated, route: &Route) -> bool {
-    Surface::ALL.into_iter().any(|surface| ask_policy(thread, who, surface, route).is_ok())
+fn on_any_surface(thread: &Thread, who: &Authenticated, route: &Route) -> bool {
+    Surface::ALL.into_iter().any(|surface| authorize::may_use(thread, who, surface, route))
 }
 
 fn object(route: &Arc<Route>) -> ModelObject {

@@ -10,23 +10,26 @@
 
 use crate::body::AnswerBody;
 use crate::context::Thread;
+use crate::peer::Peer;
 use crate::refusal::Refused;
 use crate::stage::{accept, admit, authorize, exchange, identify, limit, read, route};
 use hermetic_inference_api::Surface;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Answers one request on one of the inference surfaces.
 pub(crate) async fn answer(
     thread: &Rc<Thread>,
+    peer: &Arc<Peer>,
     surface: Surface,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refused> {
     // accept: ids, clock, method, media type, declared length. Nothing of the body has been read.
-    let (accepted, body) = accept::accept(thread, surface, request)?;
-    // identify: on whose behalf. Strangers cost a hash and no body.
-    let authenticated = identify::identify(thread, &accepted)?;
+    let (accepted, body) = accept::accept(thread, peer, surface, request)?;
+    // identify: on whose behalf. Strangers cost a hash and no body, are slowed down and put on record.
+    let authenticated = identify::identify(thread, &accepted).await?;
     // read: the body, capped and timed, and the facts it states.
     let asked = read::read(thread, accepted, authenticated, body).await?;
     // authorize: Cedar's permit for this owner, surface and model. A refusal is put on record.

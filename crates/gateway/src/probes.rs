@@ -43,7 +43,7 @@ fn readiness(shared: &Shared) -> Response<AnswerBody> {
         Health::Full => "disk full",
         Health::Failed(_) => "failed",
     };
-    let keys = if shared.keys.fresh().is_ok() { "fresh" } else { "stale" };
+    let keys = if shared.identity.keys().fresh().is_ok() { "fresh" } else { "stale" };
     let accepting = !shared.draining.is_cancelled();
     let table = shared.routes.load();
     let state = |state| match state {

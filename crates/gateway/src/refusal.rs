@@ -36,6 +36,8 @@ pub(crate) enum RefusalKind {
     Mistake(RequestMistake),
     #[error("{0}")]
     Identity(IdentifyError),
+    #[error("the credential is not meant for the model `{model}` on the surface {}", .surface.as_str())]
+    OutOfScope { model: ModelName, surface: Surface },
     #[error("the model `{model}` is not served here{}", suggestions(.near))]
     UnknownModel { model: ModelName, near: Vec<String> },
     #[error("{0}")]
@@ -106,7 +108,7 @@ impl RefusalKind {
     pub(crate) fn field(&self) -> Option<&str> {
         match self {
             Self::Mistake(mistake) => mistake.field(),
-            Self::UnknownModel { .. } | Self::WrongSurface { .. } => Some("model"),
+            Self::UnknownModel { .. } | Self::WrongSurface { .. } | Self::OutOfScope { .. } => Some("model"),
             _ => None,
         }
     }
@@ -126,6 +128,7 @@ impl Diagnose for RefusalKind {
             Self::Mistake(RequestMistake::Json(_)) => Code::new("E0806"),
             Self::Mistake(RequestMistake::DuplicateKey { .. }) => Code::new("E0808"),
             Self::Mistake(_) => Code::new("E0809"),
+            Self::OutOfScope { .. } => Code::new("E0908"),
             Self::UnknownModel { .. } => Code::new("E0810"),
             Self::WrongSurface { .. } => Code::new("E0811"),
             Self::ModelStarting { .. } => Code::new("E0812"),
@@ -159,6 +162,9 @@ impl Diagnose for RefusalKind {
             }
             Self::Identity(error) => error.hint(),
             Self::Limit(refused) => refused.hint(),
+            Self::OutOfScope { .. } => {
+                Some("use a key that is meant for this, or ask the operator for a wider one".to_owned())
+            }
             Self::UnknownModel { .. } => Some("GET /v1/models lists the models you may use".to_owned()),
             Self::Policy(_) => {
                 Some("ask whoever keeps the policies; they find this request by its id".to_owned())

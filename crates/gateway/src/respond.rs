@@ -27,9 +27,6 @@ const X_ADMITTED: HeaderName = HeaderName::from_static("x-hermetic-admitted");
 /// Leaf of the settling record. Only on plain answers: a stream's head leaves before it is settled.
 const X_SETTLED: HeaderName = HeaderName::from_static("x-hermetic-settled");
 
-/// Status of a refusal by policy, which is written into its record before the refusal is answered.
-pub(crate) const POLICY_REFUSAL: StatusCode = StatusCode::FORBIDDEN;
-
 /// Who can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blame {
@@ -72,10 +69,12 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::Mistake(_) | RefusalKind::WrongSurface { .. } => {
             caller(S::BAD_REQUEST, "invalid_request_error")
         }
-        RefusalKind::Identity(IdentifyError::Stale { .. }) => busy(Blame::Operator, 5),
+        RefusalKind::Identity(error @ IdentifyError::ShutOut { .. }) => {
+            Verdict { retry_after: error.retry_after(), ..caller(S::TOO_MANY_REQUESTS, "rate_limit_error") }
+        }
+        RefusalKind::Identity(error) if error.is_ours() => busy(Blame::Operator, 5),
         RefusalKind::Identity(_) => caller(S::UNAUTHORIZED, "authentication_error"),
         RefusalKind::UnknownModel { .. } => caller(S::NOT_FOUND, "invalid_request_error"),
-        RefusalKind::Policy(_) => caller(POLICY_REFUSAL, "permission_error"),
         RefusalKind::Limit(refused) => Verdict {
             status: limit_status(refused),
             kind: "rate_limit_error",
@@ -86,6 +85,7 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         },
         RefusalKind::Overrun(_) => engine(S::BAD_GATEWAY, None),
         RefusalKind::EngineTime { .. } => engine(S::GATEWAY_TIMEOUT, None),
+        RefusalKind::Policy(_) | RefusalKind::OutOfScope { .. } => caller(S::FORBIDDEN, "permission_error"),
         RefusalKind::ModelStarting { .. } => busy(Blame::Operator, 5),
         RefusalKind::ModelFailed { .. } => busy(Blame::Engine, 30),
         RefusalKind::Ledger(_) | RefusalKind::Content(_) => busy(Blame::Operator, 5),

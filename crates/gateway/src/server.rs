@@ -2,9 +2,10 @@
 
 use crate::body::AnswerBody;
 use crate::context::{Shared, Thread};
+use crate::peer::Peer;
 use crate::refusal::{RefusalKind, Refused};
 use crate::upstream::Pool;
-use crate::{listing, pipeline, probes, respond};
+use crate::{following, listing, pipeline, probes, respond, tls};
 use hermetic_inference_api::Surface;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -12,11 +13,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
@@ -37,11 +39,11 @@ pub(crate) struct Ended {
     pub(crate) lost: usize,
 }
 
-/// Serves until the drain has ended. `follows_keys`: one thread of the process looks for changed keys.
-pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows_keys: bool) -> Ended {
+/// Serves until the drain has ended. `follows`: one thread of the process looks for what changed on disk.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows: bool) -> Ended {
     let thread = Rc::new(Thread { shared, pool: Pool::default(), tasks: TaskTracker::new() });
-    if follows_keys {
-        thread.tasks.spawn_local(follow_keys(Rc::clone(&thread)));
+    if follows {
+        thread.tasks.spawn_local(following::follow(Rc::clone(&thread)));
     }
     accept_until_drain(&thread, &listener).await;
     // From here on new connections are refused by the kernel; those that are open end after their present request.
@@ -57,8 +59,8 @@ async fn accept_until_drain(thread: &Rc<Thread>, listener: &TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                thread.tasks.spawn_local(connection(Rc::clone(thread), stream));
+            Ok((stream, address)) => {
+                thread.tasks.spawn_local(connection(Rc::clone(thread), stream, address));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -80,25 +82,7 @@ async fn drain(thread: &Thread) -> Ended {
     Ended { cut, lost: if settled.is_ok() { 0 } else { thread.tasks.len() } }
 }
 
-async fn follow_keys(thread: Rc<Thread>) {
-    let mut ticks = tokio::time::interval(thread.shared.options.key_refresh_interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = thread.shared.draining.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        let keys = thread.shared.keys.clone();
-        // The database is a file: reading it blocks.
-        match tokio::task::spawn_blocking(move || keys.refresh()).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the keys could not be looked for"),
-            Err(error) => tracing::error!(%error, "looking for keys ended abnormally"),
-        }
-    }
-}
-
-async fn connection(thread: Rc<Thread>, stream: TcpStream) {
+async fn connection(thread: Rc<Thread>, stream: TcpStream, address: SocketAddr) {
     let shared = Arc::clone(&thread.shared);
     let options = &shared.options;
     let open = shared.connections.fetch_add(1, Ordering::Relaxed);
@@ -107,16 +91,24 @@ async fn connection(thread: Rc<Thread>, stream: TcpStream) {
         turn_away(&shared, stream).await;
     } else if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
+    } else if let Some(tls) = &shared.tls {
+        if let Some((stream, peer)) = tls::accept(&thread, tls, stream, address).await {
+            speak(&thread, stream, peer).await;
+        }
     } else {
-        speak(&thread, stream).await;
+        speak(&thread, stream, Peer::plain(address)).await;
     }
     shared.metrics.gateway.connections.dec();
     shared.connections.fetch_sub(1, Ordering::Relaxed);
 }
 
-async fn speak(thread: &Rc<Thread>, stream: TcpStream) {
+async fn speak<S>(thread: &Rc<Thread>, stream: S, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let options = &thread.shared.options;
-    let service = service_fn(|request| handle(Rc::clone(thread), request));
+    let peer = Arc::new(peer);
+    let service = service_fn(|request| handle(Rc::clone(thread), Arc::clone(&peer), request));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -166,16 +158,24 @@ async fn turn_away(shared: &Shared, mut stream: TcpStream) {
     .await;
 }
 
-async fn handle(thread: Rc<Thread>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+async fn handle(
+    thread: Rc<Thread>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
     let answered = match Surface::of_path(request.uri().path()) {
-        Some(surface) => pipeline::answer(&thread, surface, request).await,
-        None => without_engine(&thread, &request),
+        Some(surface) => pipeline::answer(&thread, &peer, surface, request).await,
+        None => without_engine(&thread, &peer, &request).await,
     };
     Ok(answered.unwrap_or_else(|refused| respond::refused(&thread.shared.metrics, &refused)))
 }
 
 /// Everything that is answered without asking an engine.
-fn without_engine(thread: &Thread, request: &Request<Incoming>) -> Result<Response<AnswerBody>, Refused> {
+async fn without_engine(
+    thread: &Thread,
+    peer: &Peer,
+    request: &Request<Incoming>,
+) -> Result<Response<AnswerBody>, Refused> {
     let path = request.uri().path();
     let page = || thread.shared.pages.find(path);
     let known = listing::is_path(path) || probes::is_path(path);
@@ -188,7 +188,7 @@ fn without_engine(thread: &Thread, request: &Request<Incoming>) -> Result<Respon
         return Err(kind.unnamed());
     }
     if listing::is_path(path) {
-        return listing::answer(thread, path, request.headers());
+        return listing::answer(thread, peer, path, request.headers()).await;
     }
     if probes::is_path(path) {
         return Ok(probes::answer(&thread.shared, path));

@@ -12,6 +12,8 @@ mod capture;
 mod client;
 #[path = "it/engine.rs"]
 mod engine;
+#[path = "it/issuer.rs"]
+mod issuer;
 #[path = "it/kills.rs"]
 mod kills;
 #[path = "it/limits.rs"]
@@ -24,3 +26,9 @@ mod refusals;
 mod site;
 #[path = "it/streams.rs"]
 mod streams;
+#[path = "it/throttle.rs"]
+mod throttle;
+#[path = "it/tls.rs"]
+mod tls;
+#[path = "it/tokens.rs"]
+mod tokens;

@@ -20,6 +20,7 @@ mod opened;
 mod release;
 mod serve;
 mod store;
+mod token;
 mod trust;
 mod worker;
 
@@ -58,7 +59,7 @@ pub(crate) struct Context {
 enum Command {
     /// Serve the models in production until a signal ends it.
     Serve(serve::Arguments),
-    /// Make, list and revoke the keys of callers.
+    /// Make, list, rotate and revoke the keys of callers.
     ApiKey(api_key::Arguments),
     /// Read, prove, verify and check the ledger.
     Audit(audit::Arguments),
@@ -80,6 +81,8 @@ enum Command {
     Trust(trust::Arguments),
     /// List and re-hash what the enclave keeps.
     Store(store::Arguments),
+    /// Revoke tokens of issuers.
+    Token(token::Arguments),
     /// Run one model. Started by `serve`.
     #[command(hide = true)]
     Worker(worker::Arguments),
@@ -114,6 +117,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Release(arguments) => release::run(&arguments, context),
         Command::Trust(arguments) => trust::run(&arguments, context),
         Command::Store(arguments) => store::run(&arguments, context),
+        Command::Token(arguments) => token::run(&arguments, context),
         Command::Worker(arguments) => worker::run(&arguments, context),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "hermetic", &mut std::io::stdout());

@@ -8,6 +8,7 @@
 //! every request is settled.
 
 mod error;
+mod identity;
 mod incidents;
 pub(crate) mod limits;
 mod models;
@@ -25,7 +26,7 @@ use hermetic_diagnostics::Report;
 use hermetic_gateway::{
     CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Limiting, LimitsOnRecord, RoutingTable, Running,
 };
-use hermetic_identity::Keys;
+use hermetic_identity::Identity;
 use hermetic_ledger::record::{Event, Record};
 use hermetic_ledger_store::Ledger;
 use hermetic_policy::Authorizer;
@@ -36,8 +37,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A key table older than this is not trusted: a revocation might have been missed.
-const KEYS_STALE_AFTER: Duration = Duration::from_secs(5);
 /// Loading reads the whole model once, from a disk that may be slow.
 const WORKER_READY_WITHIN: Duration = Duration::from_secs(300);
 const WORKER_GRACE: Duration = Duration::from_secs(5);
@@ -110,8 +109,12 @@ async fn run(
         ending.clone(),
     ));
     tasks.spawn(limits::keep_on_record(on_record, parts.ledger.clone(), ending.clone()));
-    let gateway = start_gateway(enclave, parts, routes)?;
-    announce(context, &gateway, &models);
+    let (identity, issuers) = identity::open(enclave, parts)?;
+    if let Some(issuers) = issuers {
+        tasks.spawn(identity::follow_issuers(issuers, ending.clone()));
+    }
+    let gateway = start_gateway(enclave, parts, routes, identity)?;
+    announce(context, &gateway, enclave.config.gateway.tls.is_some(), &models);
     let signal = tokio::select! {
         signal = stop.wait() => signal,
         never = models.follow_registry(&supervisor) => match never {},
@@ -132,11 +135,13 @@ fn start_gateway(
     enclave: &Enclave,
     parts: &Parts,
     routes: Arc<ArcSwap<RoutingTable>>,
+    identity: Identity,
 ) -> Result<Running, Report> {
     let secret = enclave.commitment_secret()?;
     let gateway = Gateway::new(GatewayParts {
         options: gateway_options(enclave),
-        keys: Keys::open(enclave.metadata()?, parts.clock.clone(), KEYS_STALE_AFTER)?,
+        identity,
+        tls: identity::tls(enclave, &parts.clock)?,
         authorizer: Arc::clone(&parts.authorizer),
         routes,
         limiting: Arc::clone(&parts.limiting),
@@ -197,8 +202,9 @@ fn start_logging(enclave: &Enclave) -> Result<(), Report> {
     hermetic_telemetry::start_logging(format, level).map_err(|source| ServeError::Logging { source }.into())
 }
 
-fn announce(context: &Context, gateway: &Running, models: &models::Models) {
-    context.out.note(format!("serving on http://{}/v1", gateway.address()));
+fn announce(context: &Context, gateway: &Running, tls: bool, models: &models::Models) {
+    let scheme = if tls { "https" } else { "http" };
+    context.out.note(format!("serving on {scheme}://{}/v1", gateway.address()));
     let names: Vec<String> = models.names();
     if names.is_empty() {
         context

@@ -4,6 +4,10 @@
 mod client;
 #[path = "it/enclave.rs"]
 mod enclave;
+#[path = "it/identity.rs"]
+mod identity;
+#[path = "../../gateway/tests/it/issuer.rs"]
+mod issuer;
 #[path = "it/kills.rs"]
 mod kills;
 #[path = "it/service.rs"]

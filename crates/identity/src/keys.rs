@@ -1,18 +1,24 @@
 //! The keys in force, in memory, following the database.
 
 use crate::api_key::ApiKey;
+use crate::authenticated::{Authenticated, Grants};
 use crate::error::IdentifyError;
+use crate::scopes::Scopes;
 use arc_swap::ArcSwap;
 use hermetic_clock::{Clock, UnixMillis};
 use hermetic_digest::Digest;
 use hermetic_ids::KeyId;
+use hermetic_inference_api::Surface;
+use hermetic_ledger::record::{Credential, Owner};
 use hermetic_metadata::{ApiKeyRow, Metadata, MetadataError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use hermetic_ledger::record::Owner;
+/// How exactly the last use of a key is known. A key used ten thousand times a minute is noted once, and the database
+/// is written once a minute for all keys together.
+pub const USE_GRAIN: Duration = Duration::from_secs(60);
 
 /// Looks keys up. Cheap to clone; reading takes no lock.
 #[derive(Debug, Clone)]
@@ -39,29 +45,23 @@ struct Table {
 struct Entry {
     id: KeyId,
     hash: Digest,
-    owner: Owner,
+    caller: Authenticated,
     expires: Option<UnixMillis>,
     revoked: Option<UnixMillis>,
+    used: Arc<LastUse>,
 }
 
-/// Proof that a request presented a key that was in force. Minted by [`Keys::authenticate`] alone; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Authenticated(Arc<Entry>);
-
-impl Authenticated {
-    pub fn key(&self) -> KeyId {
-        self.0.id
-    }
-
-    pub fn owner(&self) -> &Owner {
-        &self.0.owner
-    }
+/// When a key was last used, and what of that the database knows. Outlives the tables it appears in.
+#[derive(Debug, Default)]
+struct LastUse {
+    at: AtomicU64,
+    noted: AtomicU64,
 }
 
 impl Keys {
     /// Reads the keys. The table is trusted until the database has not been seen for `stale_after`.
     pub fn open(metadata: Metadata, clock: Clock, stale_after: Duration) -> Result<Self, MetadataError> {
-        let table = Table::read(&metadata)?;
+        let table = Table::read(&metadata, None)?;
         let seen_millis = AtomicU64::new(millis(clock.monotonic()));
         Ok(Self(Arc::new(Inner {
             metadata,
@@ -76,12 +76,33 @@ impl Keys {
     pub fn refresh(&self) -> Result<bool, MetadataError> {
         let inner = &*self.0;
         let asked_at = millis(inner.clock.monotonic());
-        let changed = inner.metadata.generation()? != inner.table.load().generation;
+        let before = inner.table.load();
+        let changed = inner.metadata.generation()? != before.generation;
         if changed {
-            inner.table.store(Arc::new(Table::read(&inner.metadata)?));
+            inner.table.store(Arc::new(Table::read(&inner.metadata, Some(&before))?));
         }
         inner.seen_millis.store(asked_at, Ordering::Release);
         Ok(changed)
+    }
+
+    /// Writes down which keys were used since the last time. Blocking; call it every [`USE_GRAIN`] and at the end.
+    pub fn note_use(&self) -> Result<usize, MetadataError> {
+        let table = self.0.table.load();
+        let moved = |entry: &Arc<Entry>| {
+            let at = entry.used.at.load(Ordering::Relaxed);
+            (at > entry.used.noted.load(Ordering::Relaxed)).then_some((entry.id, at))
+        };
+        let used: Vec<(KeyId, u64)> = table.keys.values().filter_map(moved).collect();
+        if used.is_empty() {
+            return Ok(0);
+        }
+        self.0.metadata.note_api_keys_used(&used)?;
+        for (id, at) in &used {
+            if let Some(entry) = table.keys.get(id) {
+                entry.used.noted.store(*at, Ordering::Relaxed);
+            }
+        }
+        Ok(used.len())
     }
 
     /// How long ago the database was last seen.
@@ -109,10 +130,22 @@ impl Keys {
         if let Some(at) = entry.revoked {
             return Err(IdentifyError::Revoked { key: entry.id, at });
         }
-        if let Some(at) = entry.expires.filter(|&at| at <= self.0.clock.unix_millis()) {
+        let now = self.0.clock.unix_millis();
+        if let Some(at) = entry.expires.filter(|&at| at <= now) {
             return Err(IdentifyError::Expired { key: entry.id, at });
         }
-        Ok(Authenticated(Arc::clone(entry)))
+        entry.used.touch(now);
+        Ok(entry.caller.clone())
+    }
+}
+
+impl LastUse {
+    /// Rounded down to the grain, so that of many requests one writes and the others only read.
+    fn touch(&self, now: UnixMillis) {
+        let at = now - now % millis(USE_GRAIN);
+        if self.at.load(Ordering::Relaxed) < at {
+            self.at.store(at, Ordering::Relaxed);
+        }
     }
 }
 
@@ -121,24 +154,69 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Table {
-    fn read(metadata: &Metadata) -> Result<Self, MetadataError> {
+    fn read(metadata: &Metadata, before: Option<&Self>) -> Result<Self, MetadataError> {
         // The generation first: a key that is written in between is then read again, never missed.
         let generation = metadata.generation()?;
-        let keys = metadata.api_keys()?.into_iter().map(|row| (row.id, Arc::new(Entry::from(row)))).collect();
+        let mut keys = HashMap::new();
+        for row in metadata.api_keys()? {
+            let known = before.and_then(|table| table.keys.get(&row.id));
+            let used = known.map_or_else(
+                || Arc::new(LastUse::noted(row.last_used_unix_ms.unwrap_or(0))),
+                |entry| Arc::clone(&entry.used),
+            );
+            keys.insert(row.id, Arc::new(Entry::read(row, used)?));
+        }
         Ok(Self { generation, keys })
     }
 }
 
-impl From<ApiKeyRow> for Entry {
-    fn from(row: ApiKeyRow) -> Self {
-        let owner =
-            Owner { subject: row.subject, project: row.project, team: row.team, workflow: row.workflow };
-        Self {
+impl LastUse {
+    fn noted(at: UnixMillis) -> Self {
+        Self { at: AtomicU64::new(at), noted: AtomicU64::new(at) }
+    }
+}
+
+impl Entry {
+    fn read(row: ApiKeyRow, used: Arc<LastUse>) -> Result<Self, MetadataError> {
+        let scopes = Scopes {
+            surfaces: each(&row.surfaces, "api_keys.surfaces", Surface::of_name)?,
+            models: each(&row.models, "api_keys.models", |text| text.parse().ok())?,
+        };
+        let metadata =
+            row.metadata.iter().map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+        let metadata = metadata.collect::<Option<_>>().ok_or(MetadataError::Corrupt {
+            column: "api_keys.metadata",
+            found: "a name or a value that is none".to_owned(),
+        })?;
+        let grants = Grants {
+            owner: Owner {
+                subject: row.subject,
+                project: row.project,
+                team: row.team,
+                workflow: row.workflow,
+            },
+            groups: row.groups,
+            clearance: row.clearance,
+            scopes,
+            metadata,
+        };
+        Ok(Self {
             id: row.id,
             hash: row.secret_hash,
-            owner,
+            caller: Authenticated::new(Credential::ApiKey { key: row.id }, grants),
             expires: row.expires_unix_ms,
             revoked: row.revoked_unix_ms,
-        }
+            used,
+        })
     }
+}
+
+/// Every text as what it was written from. A limit that is not understood must not become no limit.
+fn each<T>(
+    texts: &[String],
+    column: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, MetadataError> {
+    let corrupt = |text: &String| MetadataError::Corrupt { column, found: text.chars().take(100).collect() };
+    texts.iter().map(|text| read(text).ok_or_else(|| corrupt(text))).collect()
 }

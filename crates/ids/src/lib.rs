@@ -88,6 +88,10 @@ names! {
     WorkflowName, Alphabet::Slug, "workflow name";
     /// Whoever is asking, as the identity source names it: `alice`, `svc-claims@corp`.
     SubjectName, Alphabet::Subject, "subject name";
+    /// A group the identity source puts somebody in: `analysts`, `CN=Claims Staff,OU=Groups,DC=corp`.
+    GroupName, Alphabet::Group, "group name";
+    /// What somebody is cleared to see, in the site's own words: `internal`, `secret`. Policies rank them.
+    ClearanceName, Alphabet::Slug, "clearance";
     /// Where a promoted version stands: `staged`, `canary`, `production`.
     Label, Alphabet::Slug, "label";
 }

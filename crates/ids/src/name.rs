@@ -26,6 +26,8 @@ pub(crate) enum Alphabet {
     Slug,
     /// Segments parted by `/`, as model hubs write them.
     Path,
+    /// A group, as directories write them: also a distinguished name, also with spaces.
+    Group,
     /// A principal: a slug, or a slug with a domain.
     Subject,
 }
@@ -35,6 +37,7 @@ impl Alphabet {
         match self {
             Self::Slug => "._-",
             Self::Path => "._-:/",
+            Self::Group => "._-:/@+=,()&' ",
             Self::Subject => "._-@+",
         }
     }

@@ -29,6 +29,11 @@ impl Surface {
         }
     }
 
+    /// The surface of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|surface| surface.as_str() == name)
+    }
+
     /// The field that holds what the model is asked.
     pub fn input_field(self) -> &'static str {
         match self {

@@ -7,10 +7,11 @@
 use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_digest::Digest;
 use hermetic_ids::{
-    KeyId, Label, ModelName, ProjectName, ReleaseVersion, RequestId, SubjectName, TeamName, TraceId,
-    WorkflowName,
+    ClearanceName, GroupName, KeyId, Label, ModelName, ProjectName, ReleaseVersion, RequestId, SubjectName,
+    TeamName, TraceId, WorkflowName,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Largest leaf in bytes: entry bundles prefix each entry with a 16-bit length (C2SP tlog-tiles, "Log entries").
 pub const RECORD_BYTES_MAX: usize = 65_535;
@@ -71,6 +72,7 @@ impl Record {
             Event::RequestAdmitted(event) => Some(event.request),
             Event::RequestSettled(event) => Some(event.request),
             Event::RequestRefused(event) => Some(event.request),
+            Event::IdentityRefused(event) => event.request,
             _ => None,
         }
     }
@@ -108,9 +110,32 @@ pub enum Event {
     #[serde(rename = "release.moved")]
     ReleaseMoved(ReleaseMoved),
     #[serde(rename = "api-key.created")]
-    ApiKeyCreated { key: KeyId, owner: Owner, expires_unix_ms: Option<u64>, by: String },
+    ApiKeyCreated {
+        key: KeyId,
+        owner: Owner,
+        expires_unix_ms: Option<u64>,
+        by: String,
+        #[serde(default, skip_serializing_if = "Extent::is_empty")]
+        extent: Extent,
+    },
+    /// A key was given a successor and works beside it until the overlap ends.
+    #[serde(rename = "api-key.rotated")]
+    ApiKeyRotated {
+        key: KeyId,
+        successor: KeyId,
+        /// When the old key stops working.
+        overlap_until_unix_ms: u64,
+        /// When the new one does.
+        expires_unix_ms: Option<u64>,
+        by: String,
+    },
     #[serde(rename = "api-key.revoked")]
     ApiKeyRevoked { key: KeyId, by: String },
+    /// Tokens that verify are refused all the same: the one with this id, or all of this subject.
+    #[serde(rename = "token.revoked")]
+    TokenRevoked { issuer: String, id: Option<String>, subject: Option<String>, by: String },
+    #[serde(rename = "identity.refused")]
+    IdentityRefused(IdentityRefused),
     #[serde(rename = "trust-root.pinned")]
     TrustRootPinned { root_version: u64, root_digest: Digest, key_ids: Vec<String>, by: String },
     #[serde(rename = "service.started")]
@@ -136,6 +161,91 @@ pub enum Event {
     LimitThreshold(LimitThreshold),
 }
 
+/// What a caller showed to be let in. Never the secret of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Credential {
+    ApiKey {
+        key: KeyId,
+    },
+    /// A JSON Web Token whose signature verified.
+    Token {
+        /// The `iss` claim.
+        issuer: String,
+        /// The `sub` claim, as the issuer wrote it.
+        subject: String,
+        /// The `jti` claim, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+    },
+    /// An X.509 client certificate whose chain verified.
+    Certificate {
+        /// SHA-256 of the certificate's DER.
+        fingerprint: Digest,
+        /// The distinguished name (RFC 4514).
+        subject: String,
+        /// The serial number, hexadecimal.
+        serial: String,
+    },
+}
+
+impl Credential {
+    /// What limits count by: the key, the holder of tokens (of whom each is another), the certificate.
+    pub fn name(&self) -> String {
+        match self {
+            Self::ApiKey { key } => key.to_string(),
+            Self::Token { issuer, subject, .. } => format!("{issuer} {subject}"),
+            Self::Certificate { fingerprint, .. } => fingerprint.to_string(),
+        }
+    }
+}
+
+/// What a key may be used for, and what else is known of its owner. Empty: everything, nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Extent {
+    /// API surfaces the key is limited to; none: no limit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub surfaces: Vec<String>,
+    /// Models the key is limited to, a trailing `*` standing for any rest; none: no limit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clearance: Option<ClearanceName>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Extent {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Somebody from one address was not let in, for one reason. The first time stands by itself; what follows within an
+/// interval is counted in one more record, so that whoever knocks cannot fill the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityRefused {
+    /// The request, when this is about one: the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// The address, or for IPv6 the /64, the attempts came from.
+    pub source: String,
+    /// Error code the caller was given.
+    pub code: String,
+    /// What was shown, where it was proved to be genuine: a key that expired, a token that was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+    /// The key somebody claimed to hold, where that was not proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_key: Option<KeyId>,
+    pub attempts: u64,
+    pub first_unix_ms: u64,
+    pub last_unix_ms: u64,
+}
+
 /// On whose behalf a request is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
@@ -150,7 +260,7 @@ pub struct Owner {
 pub struct RequestAdmitted {
     pub request: RequestId,
     pub trace: TraceId,
-    pub key: KeyId,
+    pub credential: Credential,
     pub owner: Owner,
     /// API surface: `chat.completions`, `completions`, `embeddings`.
     pub surface: String,
@@ -281,7 +391,7 @@ pub struct Verdict {
 pub struct RequestRefused {
     pub request: RequestId,
     pub trace: TraceId,
-    pub key: KeyId,
+    pub credential: Credential,
     pub owner: Owner,
     pub surface: String,
     pub model: String,

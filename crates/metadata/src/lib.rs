@@ -1,7 +1,7 @@
 //! Rows in SQLite behind the seam PostgreSQL will use.
 //!
 //! What it is for: everything that is looked up by more than a digest: the import journal, releases and their
-//! artifacts, labels, API keys, the monotonic floor. One module per noun, each with its row types and its queries.
+//! artifacts, labels, API keys, revoked tokens, the monotonic floor. One module per noun, each with its row types and its queries.
 //! What it must not know: what rows are for. Whether a release may be promoted is the registry's question.
 //!
 //! Invariants:
@@ -23,6 +23,7 @@ mod imports;
 mod labels;
 mod migrations;
 mod releases;
+mod revoked_tokens;
 mod row;
 
 pub use api_keys::ApiKeyRow;
@@ -30,6 +31,7 @@ pub use error::MetadataError;
 pub use imports::{ImportRow, ImportState};
 pub use labels::{HeldLabel, LabelMove};
 pub use releases::{ArtifactFile, ArtifactRow, ReleaseRow};
+pub use revoked_tokens::{RevokedToken, RevokedTokenRow};
 
 /// How long a writer waits for another process to finish its transaction before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);

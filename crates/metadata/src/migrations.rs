@@ -4,7 +4,7 @@ use crate::MetadataError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the database's `user_version` counts how many have been applied.
-const STEPS: &[&str] = &[SUPPLY, API_KEYS];
+const STEPS: &[&str] = &[SUPPLY, API_KEYS, CREDENTIALS];
 
 const SUPPLY: &str = "
 CREATE TABLE generation (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
@@ -100,6 +100,28 @@ CREATE TABLE api_keys (
     revoked_unix_ms INTEGER,
     revoked_by TEXT
 ) STRICT;
+";
+
+const CREDENTIALS: &str = "
+-- JSON: what a key is limited to and what else is known of its owner.
+ALTER TABLE api_keys ADD COLUMN surfaces TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE api_keys ADD COLUMN models TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE api_keys ADD COLUMN groups TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE api_keys ADD COLUMN clearance TEXT;
+ALTER TABLE api_keys ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE api_keys ADD COLUMN rotated_from TEXT REFERENCES api_keys (id);
+ALTER TABLE api_keys ADD COLUMN rotated_to TEXT REFERENCES api_keys (id);
+ALTER TABLE api_keys ADD COLUMN last_used_unix_ms INTEGER;
+
+-- Tokens that are refused although they verify: by their id, or all that name a subject.
+CREATE TABLE revoked_tokens (
+    issuer TEXT NOT NULL,
+    by_what TEXT NOT NULL CHECK (by_what IN ('id', 'subject')),
+    value TEXT NOT NULL,
+    revoked_unix_ms INTEGER NOT NULL,
+    revoked_by TEXT NOT NULL,
+    PRIMARY KEY (issuer, by_what, value)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Applies the steps this database has not seen, each in its own transaction.

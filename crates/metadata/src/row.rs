@@ -26,3 +26,8 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(
     serde_json::from_str(text)
         .map_err(|_| MetadataError::Corrupt { column, found: text.chars().take(100).collect() })
 }
+
+/// A list or a map of texts as JSON. These have no value JSON cannot say.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -7,11 +7,13 @@
 //! series); nothing here opens a socket: metrics are rendered for whoever asks over the gateway's own listener.
 
 mod gateway;
+mod identity;
 mod limits;
 mod logging;
 mod metrics;
 
 pub use gateway::{GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection};
+pub use identity::IdentityMetrics;
 pub use limits::LimitMetrics;
 pub use logging::{LogError, LogFormat, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics};

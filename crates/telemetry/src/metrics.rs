@@ -1,6 +1,7 @@
 //! The registry behind `/metrics`.
 
 use crate::gateway::GatewayMetrics;
+use crate::identity::IdentityMetrics;
 use crate::limits::LimitMetrics;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -14,6 +15,7 @@ pub struct Metrics {
     registry: Registry,
     pub gateway: GatewayMetrics,
     pub limits: LimitMetrics,
+    pub identity: IdentityMetrics,
 }
 
 impl Metrics {
@@ -21,7 +23,8 @@ impl Metrics {
         let mut registry = Registry::with_prefix("hermetic");
         let gateway = GatewayMetrics::register(&mut registry);
         let limits = LimitMetrics::register(&mut registry);
-        Self { registry, gateway, limits }
+        let identity = IdentityMetrics::register(&mut registry);
+        Self { registry, gateway, limits, identity }
     }
 
     /// The text a scraper reads.

@@ -8,7 +8,7 @@ use hermetic_gateway::{
     CommitmentSecret, Gateway, GatewayOptions, GatewayParts, ModelKind, PageLookup, Route, RouteState,
     RoutingTable, Target,
 };
-use hermetic_identity::{IssuedKey, KeyRequest, Keys, Owner};
+use hermetic_identity::{Grants, Identity, IssuedKey, KeyRequest, Keys, Owner};
 use hermetic_keys::SigningKey;
 use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_metadata::Metadata;
@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let policies = Policies::load(&[PolicyFile { name: "policy.cedar".to_owned(), text: policy }])?;
     let gateway = Gateway::new(GatewayParts {
         options: GatewayOptions::new("127.0.0.1:0".parse()?),
-        keys: Keys::open(metadata, clock.clone(), Duration::from_secs(10))?,
+        identity: Identity::of_keys(Keys::open(metadata, clock.clone(), Duration::from_secs(10))?),
+        tls: None,
         authorizer: Arc::new(Authorizer::new(policies)),
         routes: Arc::new(Arc::new(routes(arguments.engine_port)?).into()),
         limiting: Arc::new(hermetic_gateway::Limiting::none()),
@@ -78,7 +79,7 @@ fn issue_key(metadata: &Metadata, clock: &Clock) -> anyhow::Result<String> {
         workflow: "bench".parse()?,
     };
     let random = hermetic_identity::draw().context("no random bytes")?;
-    let request = KeyRequest { owner, expires_unix_ms: None, by: "bench".to_owned() };
+    let request = KeyRequest { grants: Grants::of(owner), expires_unix_ms: None, by: "bench".to_owned() };
     let issued = IssuedKey::new(request, random, clock.unix_millis());
     metadata.insert_api_key(&issued.row)?;
     Ok(issued.key.reveal())

@@ -2,6 +2,7 @@
 
 use crate::collect::CollectError;
 use crate::context::Thread;
+use crate::peer::Peer;
 use crate::refusal::{RefusalKind, Refused};
 use crate::trace::Trace;
 use hermetic_ids::RequestId;
@@ -9,12 +10,14 @@ use hermetic_inference_api::Surface;
 use http::{HeaderMap, Method, Request, header};
 use http_body::Body;
 use hyper::body::Incoming;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A request whose head is in order.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) request: RequestId,
+    pub(crate) peer: Arc<Peer>,
     pub(crate) trace: Trace,
     /// This gateway's span in the trace.
     pub(crate) span: [u8; 8],
@@ -26,6 +29,7 @@ pub(crate) struct Accepted {
 
 pub(crate) fn accept(
     thread: &Thread,
+    peer: &Arc<Peer>,
     surface: Surface,
     request: Request<Incoming>,
 ) -> Result<(Accepted, Incoming), Refused> {
@@ -44,7 +48,8 @@ pub(crate) fn accept(
     if body.size_hint().lower() > cap as u64 {
         return refuse(RefusalKind::Body(CollectError::TooLarge { cap }));
     }
-    Ok((Accepted { request, trace, span, surface, started, headers: head.headers }, body))
+    let peer = Arc::clone(peer);
+    Ok((Accepted { request, peer, trace, span, surface, started, headers: head.headers }, body))
 }
 
 /// Ids of a request: one draw from the crypto library's generator.

@@ -54,7 +54,7 @@ pub(crate) fn admit(thread: &Thread, reserved: Reserved) -> Admitting {
         event: Event::RequestAdmitted(RequestAdmitted {
             request: asked.accepted.request,
             trace: asked.accepted.trace.id,
-            key: asked.who.key(),
+            credential: asked.who.credential().clone(),
             owner: asked.who.owner().clone(),
             surface: asked.accepted.surface.as_str().to_owned(),
             model: reserved.route.model.clone(),

@@ -29,17 +29,34 @@ pub(crate) async fn authorize(thread: &Thread, asked: Asked) -> Result<Permitted
         let model = asked.facts.model.clone();
         return Err(RefusalKind::UnknownModel { model, near }.of(asked.accepted.request));
     };
-    match ask_policy(thread, &asked.who, asked.accepted.surface, route) {
-        Ok(permit) => Ok(Permitted { permit, route: Arc::clone(route), asked }),
-        Err(refusal) => {
-            record_refusal(thread, &asked, &refusal).await?;
-            Err(RefusalKind::Policy(refusal).of(asked.accepted.request))
-        }
+    let kind = match permit(thread, &asked.who, asked.accepted.surface, route) {
+        Ok(permit) => return Ok(Permitted { permit, route: Arc::clone(route), asked }),
+        Err(kind) => kind,
+    };
+    record_refusal(thread, &asked, &kind).await?;
+    Err(kind.of(asked.accepted.request))
+}
+
+/// The credential's own limits first, then the policies in force.
+pub(crate) fn permit(
+    thread: &Thread,
+    who: &Authenticated,
+    surface: Surface,
+    route: &Route,
+) -> Result<Permit, RefusalKind> {
+    if !who.scopes().permits(surface, &route.model) {
+        return Err(RefusalKind::OutOfScope { model: route.model.clone(), surface });
     }
+    ask_policy(thread, who, surface, route).map_err(RefusalKind::Policy)
+}
+
+/// Whether a request for this model on this surface would be let through here.
+pub(crate) fn may_use(thread: &Thread, who: &Authenticated, surface: Surface, route: &Route) -> bool {
+    permit(thread, who, surface, route).is_ok()
 }
 
 /// One question to the policies in force.
-pub(crate) fn ask_policy(
+fn ask_policy(
     thread: &Thread,
     who: &Authenticated,
     surface: Surface,
@@ -58,22 +75,26 @@ pub(crate) fn ask_policy(
 }
 
 /// That an authenticated caller was turned away is on record before the caller learns of it.
-async fn record_refusal(thread: &Thread, asked: &Asked, refusal: &Refusal) -> Result<(), Refused> {
+async fn record_refusal(thread: &Thread, asked: &Asked, kind: &RefusalKind) -> Result<(), Refused> {
+    let (policy_digest, policies) = match kind {
+        RefusalKind::Policy(refusal) => (refusal.digest(), refusal.policies().to_vec()),
+        _ => (thread.shared.authorizer.digest(), Vec::new()),
+    };
     let record = Record {
         v: 1,
         at_unix_ms: thread.shared.clock.unix_millis(),
         event: Event::RequestRefused(RequestRefused {
             request: asked.accepted.request,
             trace: asked.accepted.trace.id,
-            key: asked.who.key(),
+            credential: asked.who.credential().clone(),
             owner: asked.who.owner().clone(),
             surface: asked.accepted.surface.as_str().to_owned(),
             model: asked.facts.model.to_string(),
-            code: refusal.code().as_str().to_owned(),
-            status: crate::respond::POLICY_REFUSAL.as_u16(),
-            policy_digest: refusal.digest(),
-            policies: refusal.policies().to_vec(),
             limit: None,
+            code: kind.code().as_str().to_owned(),
+            status: kind.status().as_u16(),
+            policy_digest,
+            policies,
         }),
     };
     let appended = thread.shared.ledger.submit(&record).await;
@@ -85,7 +106,7 @@ fn nearest_usable(thread: &Thread, table: &RoutingTable, asked: &Asked) -> Vec<S
     let wanted = asked.facts.model.as_str();
     let mut usable: Vec<(usize, &str)> = table
         .routes()
-        .filter(|route| ask_policy(thread, &asked.who, asked.accepted.surface, route).is_ok())
+        .filter(|route| may_use(thread, &asked.who, asked.accepted.surface, route))
         .map(|route| (strsim::damerau_levenshtein(wanted, route.model.as_str()), route.model.as_str()))
         .collect();
     usable.sort_unstable();

@@ -9,7 +9,7 @@ use crate::limit_refusal::LimitRefused;
 use crate::limiting::ModelTerms;
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::Route;
-use crate::stage::authorize::{Permitted, ask_policy};
+use crate::stage::authorize::{self, Permitted};
 use crate::stage::read::Asked;
 use crate::stage::route::{Routed, can_serve, route};
 use crate::tab::{Tab, to_record};
@@ -109,7 +109,7 @@ async fn hold(thread: &Thread, routed: &Routed, most: &Amounts) -> Result<Reserv
     let limiting = &thread.shared.limiting;
     let asked = &routed.asked;
     let owner = asked.who.owner();
-    let key = asked.who.key().to_string();
+    let key = asked.who.credential().name();
     let metadata = metadata(asked, limiting.limits.rules().metadata_keys());
     let facts = Facts {
         subject: owner.subject.as_str(),
@@ -150,7 +150,16 @@ fn metadata(asked: &Asked, keys: &[String]) -> Vec<(String, String)> {
     if keys.is_empty() {
         return Vec::new();
     }
-    let mut said = asked.facts.metadata(&asked.body, keys);
+    // What the credential says of its holder is proved, and wins.
+    let proved = keys.iter().filter_map(|key| {
+        asked.who.metadata().get(key.as_str()).map(|value| (key.clone(), value.as_str().to_owned()))
+    });
+    let mut said: Vec<(String, String)> = proved.collect();
+    for (key, value) in asked.facts.metadata(&asked.body, keys) {
+        if said.iter().all(|(known, _)| *known != key) {
+            said.push((key, value));
+        }
+    }
     for key in keys.iter().filter(|key| said.iter().all(|(known, _)| known != *key)).collect::<Vec<_>>() {
         let header = asked.accepted.headers.get(format!("{METADATA_HEADER}{}", key.to_ascii_lowercase()));
         if let Some(value) = header.and_then(|value| value.to_str().ok()) {
@@ -168,7 +177,7 @@ fn other_route(thread: &Thread, routed: &Routed, other: &ModelName) -> Option<(P
     if !can_serve(route, routed.asked.accepted.surface) {
         return None;
     }
-    let permit = ask_policy(thread, &routed.asked.who, routed.asked.accepted.surface, route).ok()?;
+    let permit = authorize::permit(thread, &routed.asked.who, routed.asked.accepted.surface, route).ok()?;
     Some((permit, Arc::clone(route)))
 }
 
@@ -188,7 +197,7 @@ async fn refuse(thread: &Thread, routed: &Routed, denied: LimitRefused) -> Refus
         event: Event::RequestRefused(RequestRefused {
             request,
             trace: asked.accepted.trace.id,
-            key: asked.who.key(),
+            credential: asked.who.credential().clone(),
             owner: asked.who.owner().clone(),
             surface: asked.accepted.surface.as_str().to_owned(),
             model: asked.facts.model.to_string(),

@@ -15,7 +15,7 @@ use hermetic_gateway::{
     CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Limiting, LimitsOnRecord, ModelKind, PageLookup,
     RoutingTable, Target, recover,
 };
-use hermetic_identity::Keys;
+use hermetic_identity::{Identity, Keys};
 use hermetic_keys::SigningKey;
 use hermetic_ledger::record::{Event, Outcome, Record};
 use hermetic_ledger_store::{Ledger, LedgerOptions};
@@ -91,7 +91,8 @@ fn killed_gateway() {
     let metadata = Metadata::open(&place.join("metadata.sqlite")).unwrap();
     let running = Gateway::new(GatewayParts {
         options: GatewayOptions::new("127.0.0.1:0".parse().unwrap()),
-        keys: Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap(),
+        identity: Identity::of_keys(Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap()),
+        tls: None,
         authorizer: Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap())),
         routes: Arc::new(ArcSwap::from_pointee(RoutingTable::new([route(
             "chat-model",

@@ -2,6 +2,7 @@
 
 use crate::client::{CHAT, chat};
 use crate::site::Site;
+use hermetic_identity::Credential;
 use std::time::Duration;
 
 #[tokio::test]
@@ -39,9 +40,6 @@ async fn callers_without_a_key_in_force_are_told_which_and_nothing_more() {
                 break answer;
             }
         };
-        if code <= "E0903" {
-            assert_eq!(site.durable(), 0, "strangers fill no ledger");
-        }
         assert_eq!((answer.status, answer.code().as_str()), (401, code), "{key}");
         assert_eq!(answer.json()["error"]["type"], "authentication_error");
         assert!(
@@ -55,6 +53,18 @@ async fn callers_without_a_key_in_force_are_told_which_and_nothing_more() {
     let answer = crate::client::whole(client.send(request).await).await;
     assert_eq!(answer.code(), "E0901");
     assert!(site.engine.nothing_arrived());
+    let refused = site.refused_identities().await;
+    let firsts = |code: &str| refused.iter().filter(|one| one.code == code && one.request.is_some()).count();
+    for code in ["E0901", "E0902", "E0903", "E0904", "E0905"] {
+        assert_eq!(firsts(code), 1, "each is on record once, at once: {code}");
+    }
+    let unknown = refused.iter().find(|one| one.code == "E0903").unwrap();
+    assert_eq!((unknown.source.as_str(), unknown.credential.is_none()), ("127.0.0.1", true));
+    assert!(unknown.claimed_key.is_some());
+    let revoked = refused.iter().find(|one| one.code == "E0905").unwrap();
+    assert_eq!(revoked.credential, Some(Credential::ApiKey { key: id.parse().unwrap() }));
+    let counted: u64 = refused.iter().filter(|one| one.request.is_none()).map(|one| one.attempts).sum();
+    assert!(counted >= 1, "the second unknown key is counted");
 }
 
 #[tokio::test]

@@ -11,13 +11,16 @@ use hermetic_gateway::{
     CommitmentSecret, Drained, Gateway, GatewayOptions, GatewayParts, Limiting, ModelKind, Page, PageLookup,
     Route, RouteState, RoutingTable, Running, Target,
 };
-use hermetic_identity::{IssuedKey, KeyRequest, Keys, Owner, RANDOM_BYTES};
+use hermetic_identity::{
+    CertificateRules, Grants, Identity, IssuedKey, KeyRequest, Keys, Owner, RANDOM_BYTES, ThrottleOptions,
+};
 use hermetic_keys::SigningKey;
-use hermetic_ledger::record::{Event, Record};
+use hermetic_ledger::record::{Event, IdentityRefused, Record};
 use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_metadata::Metadata;
 use hermetic_policy::{Authorizer, Policies, PolicyFile};
 use hermetic_telemetry::Metrics;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,6 +119,16 @@ impl Site {
         (site, store)
     }
 
+    /// Whatever else tells who asks, and TLS, as `adjust` puts them in; its folder is the site's.
+    pub(crate) async fn start_adjusted(adjust: impl FnOnce(&mut GatewayParts, &Metadata, &Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        let engine = Engine::on_unix(&path);
+        let own = folder.path().to_owned();
+        let metadata = Metadata::open(&own.join("metadata.sqlite")).unwrap();
+        Self::assemble(folder, engine, Target::unix(path), |parts| adjust(parts, &metadata, &own))
+    }
+
     /// An engine on a TCP port.
     pub(crate) async fn start_tcp() -> Self {
         let (engine, port) = Engine::on_tcp().await;
@@ -162,7 +175,17 @@ impl Site {
         let policy = PolicyFile { name: "test.cedar".to_owned(), text: POLICY.to_owned() };
         let mut parts = GatewayParts {
             options: GatewayOptions::new("127.0.0.1:0".parse().unwrap()),
-            keys: Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap(),
+            identity: Identity::new(
+                Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap(),
+                None,
+                CertificateRules::default(),
+                // Tests ask again and again until a key is known.
+                ThrottleOptions {
+                    exempt: vec!["127.0.0.0/8".parse().unwrap()],
+                    ..ThrottleOptions::default()
+                },
+            ),
+            tls: None,
             authorizer: Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap())),
             routes: Arc::clone(&site.routes),
             limiting: Arc::new(Limiting::none()),
@@ -217,6 +240,15 @@ impl Site {
         self.records()
     }
 
+    /// Drains, and returns what is on record about callers that were not let in.
+    pub(crate) async fn refused_identities(&mut self) -> Vec<IdentityRefused> {
+        let refused = |event| match event {
+            Event::IdentityRefused(refused) => Some(refused),
+            _ => None,
+        };
+        self.records_after_drain().await.into_iter().filter_map(refused).collect()
+    }
+
     /// Records that are durable: the writer signs for them behind everything it was handed before.
     pub(crate) fn durable(&self) -> u64 {
         self.ledger.checkpoint().unwrap()
@@ -248,7 +280,7 @@ fn issue(
     };
     let mut random = [0; RANDOM_BYTES];
     aws_lc_rs::rand::fill(&mut random).unwrap();
-    let request = KeyRequest { owner, expires_unix_ms, by: "root".to_owned() };
+    let request = KeyRequest { grants: Grants::of(owner), expires_unix_ms, by: "root".to_owned() };
     let issued = IssuedKey::new(request, random, now);
     metadata.insert_api_key(&issued.row).unwrap();
     issued.key.reveal()

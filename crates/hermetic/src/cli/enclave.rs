@@ -55,6 +55,10 @@ impl StatePaths {
         self.root.join("content")
     }
 
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.root.join("identity")
+    }
+
     pub(crate) fn run(&self) -> PathBuf {
         self.root.join("run")
     }
@@ -97,9 +101,16 @@ impl Enclave {
     pub(crate) fn open(context: &Context) -> Result<Self, Report> {
         let (config, config_digest) = read_config(&context.config_path)?;
         let paths = StatePaths { root: config.state_dir.clone() };
-        for folder in
-            [paths.root.clone(), paths.store(), paths.ledger(), paths.trust(), paths.keys(), paths.run()]
-        {
+        let folders = [
+            paths.root.clone(),
+            paths.store(),
+            paths.ledger(),
+            paths.trust(),
+            paths.keys(),
+            paths.identity(),
+            paths.run(),
+        ];
+        for folder in folders {
             hermetic_bounded_io::create_folders(&folder, Mode::Private)
                 .map_err(|source| OpenEnclaveError::State { path: folder, source })?;
         }

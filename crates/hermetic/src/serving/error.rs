@@ -14,6 +14,10 @@ pub(crate) enum ServeError {
     Policies { folder: PathBuf, source: FileError },
     #[error("expected the endpoint of model `{model}` to name a host, found `{found}`")]
     Endpoint { model: String, found: String },
+    #[error("expected what stands under `identity` to be of use, found `{found}` ({reason})")]
+    Identity { found: String, reason: String },
+    #[error("cannot read the authorities in `{path}`", path = path.display())]
+    Anchors { path: PathBuf, source: FileError },
     #[error("cannot start logging")]
     Logging { source: LogError },
     #[error("cannot {action}")]
@@ -26,6 +30,7 @@ impl Diagnose for ServeError {
             Self::AnotherServes { .. } => Code::new("E1010"),
             Self::Policies { .. } => Code::new("E1011"),
             Self::Endpoint { .. } => Code::new("E1012"),
+            Self::Identity { .. } | Self::Anchors { .. } => Code::new("E0979"),
             Self::Logging { .. } | Self::System { .. } => Code::new("E1013"),
         }
     }
@@ -41,7 +46,10 @@ impl Diagnose for ServeError {
             Self::Endpoint { .. } => {
                 Some("write the endpoint as `http://host:port/v1`, with a host inside the enclave".to_owned())
             }
-            Self::Logging { .. } | Self::System { .. } => None,
+            Self::Anchors { .. } => Some(
+                "check `identity.trust_anchors` in the configuration and who may read that file".to_owned(),
+            ),
+            Self::Identity { .. } | Self::Logging { .. } | Self::System { .. } => None,
         }
     }
 }

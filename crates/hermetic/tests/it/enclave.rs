@@ -47,6 +47,22 @@ impl Enclave {
         enclave
     }
 
+    /// An enclave that serves no model of its own; `more` is added to its configuration.
+    pub(crate) fn bare(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let enclave = Self { folder, port, key: String::new() };
+        std::fs::create_dir(enclave.path("policy")).unwrap();
+        let permit = "@id(\"demo\") permit (principal in Project::\"demo\", action, resource);";
+        std::fs::write(enclave.path("policy/test.cedar"), permit).unwrap();
+        let text = format!(
+            "state_dir: state\ngateway: {{ listen: \"127.0.0.1:{port}\" }}\npolicy: {{ dir: policy }}\n\
+            import: {{ engineer: Test Engineer }}\nledger: {{ origin: test.example/ledger }}\n{more}"
+        );
+        std::fs::write(enclave.path("hermetic.yaml"), text).unwrap();
+        enclave
+    }
+
     /// Writes `release-N.yaml` with the wheel's own pins; the model's file gets a name of the caller's choice, which is
     /// enough to make it another version.
     pub(crate) fn write_release(&self, number: &str, version: &str, file: &str) {

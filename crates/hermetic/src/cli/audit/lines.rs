@@ -4,9 +4,29 @@ use hermetic_ledger::RecordView;
 use serde_json::Value;
 
 /// What a person looks for first, in this order; a record has some of these.
-const TELLING: [&str; 19] = [
-    "request", "model", "outcome", "status", "code", "release", "action", "to", "importer", "key", "by",
-    "engine", "tier", "version", "reason", "detail", "blobs", "bytes", "size",
+const TELLING: [&str; 22] = [
+    "request",
+    "model",
+    "outcome",
+    "status",
+    "code",
+    "release",
+    "action",
+    "to",
+    "importer",
+    "key",
+    "successor",
+    "source",
+    "attempts",
+    "by",
+    "engine",
+    "tier",
+    "version",
+    "reason",
+    "detail",
+    "blobs",
+    "bytes",
+    "size",
 ];
 
 /// Text from a record as it may be printed: no control character, so that no record can move the cursor or recolour a
@@ -30,12 +50,28 @@ pub(super) fn short(view: &RecordView) -> String {
             line.push_str(&format!("  {name}={}", printable(&value)));
         }
     }
+    if let Some(credential) = view.record.pointer("/event/credential") {
+        line.push_str(&format!("  {}", printable(&shown(credential))));
+    }
     if let Some(Value::Object(usage)) = view.record.pointer("/event/usage") {
         for (name, count) in usage {
             line.push_str(&format!("  {name}={count}"));
         }
     }
     line
+}
+
+/// What a caller showed: the one thing that names it.
+fn shown(credential: &Value) -> String {
+    let name = ["key", "subject", "fingerprint"]
+        .into_iter()
+        .find_map(|name| credential.get(name).and_then(Value::as_str).map(|value| (name, value)));
+    let kind = credential.get("kind").and_then(Value::as_str).unwrap_or("credential");
+    match name {
+        Some(("key", value)) => format!("key={value}"),
+        Some((_, value)) => format!("{kind}={value}"),
+        None => format!("credential={credential}"),
+    }
 }
 
 /// All of it, one field a line.
