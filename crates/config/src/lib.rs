@@ -30,13 +30,14 @@ pub use mistake::{ConfigError, Mistake, Position};
 pub use reference::{KeyReference, UnknownKey, explain, keys, reference_markdown};
 pub use schema::json_schema;
 pub use settings::{
-    CertificateMatch, CertificateRule, Config, EngineSettings, Gateway, GatewayLimits, GatewayTls, Grants,
-    Identity, Import, Issuer, IssuerKeys, LedgerSettings, Log, Model, ModelSource, ModelTerms, Network,
-    Policy, Throttle,
+    CertificateMatch, CertificateRule, Config, EndpointCounting, EngineSettings, Gateway, GatewayLimits,
+    GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys, LedgerSettings, Log, Model, ModelSource,
+    ModelTerms, Network, Policy, Throttle,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::{
     Capture, ClientCertificates, CrlOverdue, Kind, LogFormat, LogLevel, SurfaceName, Tier, TokenAlgorithm,
+    Tokenize,
 };
 
 use std::path::Path;

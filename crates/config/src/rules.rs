@@ -86,7 +86,10 @@ fn one_source(model: &Node, i: usize, mistakes: &mut Vec<Mistake>) {
     let (foreign, why): (&[&str], _) = if has_endpoint {
         (&["artifact", "label", "engine"], "no `artifact`, `label` or `engine` beside `endpoint`")
     } else {
-        (&["upstream_model", "kind"], "`upstream_model` and `kind` only beside `endpoint`")
+        (
+            &["upstream_model", "kind", "tokenizer", "tokenize", "context_tokens"],
+            "`upstream_model`, `kind`, `tokenizer`, `tokenize` and `context_tokens` only beside `endpoint`",
+        )
     };
     for entry in entries.iter().filter(|entry| foreign.contains(&entry.key.as_str())) {
         mistakes.push(Mistake {

@@ -15,7 +15,7 @@ use crate::mistake::{Mistake, WRONG_VALUE};
 use crate::rules;
 use crate::schema::{self, Shape, View};
 use crate::tree::{Node, Value};
-use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier};
+use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier, Tokenize};
 use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,16 @@ pub enum ModelSource {
     /// A version in the registry, run by the embedded engine.
     Artifact { artifact: ModelName, label: Label, engine: EngineSettings },
     /// An OpenAI-compatible server. In sealed tiers its host lies inside the enclave.
-    Endpoint { base_url: Url, upstream_model: ModelName, kind: Kind },
+    Endpoint { base_url: Url, upstream_model: ModelName, kind: Kind, counting: EndpointCounting },
+}
+
+/// How the prompts for a server elsewhere are counted.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointCounting {
+    /// The artifact whose tokenizer counts; `None`: what `tokenize` says.
+    pub tokenizer: Option<ModelName>,
+    pub tokenize: Tokenize,
+    pub context_tokens: Option<u32>,
 }
 
 /// How the embedded engine runs a model. `None`: the engine's own default.
@@ -182,6 +191,11 @@ fn model(wire: wire::Model) -> Result<Model, String> {
             base_url: formats::endpoint(&endpoint)?,
             upstream_model: wire.upstream_model.map_or(Ok(name.clone()), name_of)?,
             kind: wire.kind.unwrap_or_default(),
+            counting: EndpointCounting {
+                tokenizer: wire.tokenizer.map(name_of).transpose()?,
+                tokenize: wire.tokenize.unwrap_or_default(),
+                context_tokens: wire.context_tokens,
+            },
         },
         None => {
             let engine = wire.engine.unwrap_or_default();

@@ -265,7 +265,11 @@ fn yaml_with(key: &str, value: &str) -> String {
             model = format!("{below}: {value}");
         }
         let endpoint =
-            if matches!(below, "upstream_model" | "kind") { ", endpoint: 'http://127.0.0.1/v1'" } else { "" };
+            if matches!(below, "upstream_model" | "kind" | "tokenizer" | "tokenize" | "context_tokens") {
+                ", endpoint: 'http://127.0.0.1/v1'"
+            } else {
+                ""
+            };
         let tier = if below == "endpoint" { "connected" } else { "air-gapped" };
         let comma = if model.is_empty() { "" } else { ", " };
         return format!(

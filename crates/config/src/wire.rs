@@ -234,6 +234,22 @@ pub(crate) struct Model {
     #[serde(default)]
     #[schemars(range(min = 1, max = 16_777_216), extend("examples" = [4096]))]
     pub(crate) output_tokens_max: Option<u32>,
+    /// The artifact in the registry whose tokenizer and chat template count the prompts for the server behind
+    /// `endpoint`: a GGUF, or a Hugging Face model with its `tokenizer.json`. It must be the model that is served there,
+    /// or one with the same tokenizer.
+    #[serde(default)]
+    #[schemars(extend("format" = "model-name", "examples" = ["llama-3.1-8b-instruct"]))]
+    pub(crate) tokenizer: Option<String>,
+    /// Who counts the tokens of a prompt for the server behind `endpoint` when no `tokenizer` is named: `engine` asks the
+    /// server's own `/tokenize` before each request (vLLM and llama.cpp's server have it), `bytes` takes the bytes of
+    /// the request, which its tokens never exceed. Default `bytes`. Embedded models bring their own tokenizer.
+    #[serde(default)]
+    pub(crate) tokenize: Option<Tokenize>,
+    /// Tokens of context one request has at the server behind `endpoint`, prompt and answer together; for an embedding
+    /// model, of one input. A prompt that is counted exactly and is longer is refused before the server sees it.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000_000), extend("examples" = [131_072]))]
+    pub(crate) context_tokens: Option<u32>,
 }
 
 /// What a model does.
@@ -245,6 +261,17 @@ pub enum Kind {
     Chat,
     /// Turns text into vectors.
     Embedding,
+}
+
+/// Who counts the tokens of prompts for a server elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tokenize {
+    /// The bytes of the request stand for its tokens.
+    #[default]
+    Bytes,
+    /// The server is asked, at its `/tokenize`.
+    Engine,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]

@@ -9,7 +9,7 @@ use crate::sampler::Sampler;
 use crate::schedule::{Gauges, Scheduler};
 use crate::sequence::Sequence;
 use crate::stop::StopFilter;
-use crate::template::ChatTemplate;
+use hermetic_tokenizer::{ChatTemplate, Message, TemplateError};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
@@ -53,7 +53,7 @@ impl ChatModel {
         if loaded.is_encoder() {
             return Err(LoadError::Kind { expected: "a model that generates", found: loaded.architecture() });
         }
-        let template = ChatTemplate::of(&loaded).map_err(LoadError::Template)?;
+        let template = loaded.template().map_err(LoadError::Template)?;
         // Rounded up as the library does, so that the number we promise is the number there is.
         let context = options.context.min(loaded.model.n_ctx_train()).max(1);
         let description = loaded.describe(options, context);
@@ -95,6 +95,11 @@ impl ChatModel {
     /// Plain text to tokens; it cannot spell control tokens.
     pub fn tokenize(&self, text: &str) -> Vec<Token> {
         plain(&self.0.loaded.tokenize(text, true, false))
+    }
+
+    /// Tokens the prompt of a request is, or why it is none.
+    pub fn prompt_tokens(&self, prompt: &Prompt) -> Result<u32, SubmitError> {
+        self.prompt(prompt).map(|tokens| u32::try_from(tokens.len()).unwrap_or(u32::MAX))
     }
 
     /// Accepts a request or refuses it now. Order of acceptance is order of service.
@@ -147,7 +152,7 @@ impl ChatModel {
         let tokens = match prompt {
             Prompt::Chat(messages) => {
                 let template = self.0.template.as_ref().ok_or(SubmitError::NoTemplate)?;
-                template.tokens(loaded, messages).map_err(SubmitError::Template)?
+                chat_tokens(template, loaded, messages).map_err(SubmitError::Template)?
             }
             Prompt::Text(text) => loaded.tokenize(text, true, false),
             Prompt::Tokens(tokens) => {
@@ -167,6 +172,15 @@ impl ChatModel {
         }
         Ok(answer)
     }
+}
+
+fn chat_tokens(
+    template: &ChatTemplate,
+    loaded: &Loaded,
+    messages: &[Message],
+) -> Result<Vec<LlamaToken>, TemplateError> {
+    let rendered = template.render(messages)?;
+    Ok(rendered.pieces().flat_map(|piece| loaded.tokenize(piece.text, piece.edges, piece.control)).collect())
 }
 
 fn check_request(request: &GenerateRequest) -> Result<(), SubmitError> {

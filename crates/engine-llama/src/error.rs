@@ -2,6 +2,7 @@
 
 use crate::grammar::GrammarError;
 use hermetic_diagnostics::{Code, Diagnose};
+use hermetic_tokenizer::TemplateError;
 use std::path::PathBuf;
 
 /// Why a model could not be loaded.
@@ -22,7 +23,7 @@ pub enum LoadError {
     #[error("expected {expected}, found a model of architecture `{found}`")]
     Kind { expected: &'static str, found: String },
     #[error("cannot read the chat template of the model")]
-    Template(#[source] minijinja::Error),
+    Template(#[source] TemplateError),
     #[error("expected {key} to be {expected}, found {found}")]
     Option { key: &'static str, expected: &'static str, found: u64 },
     #[error("cannot start the engine's thread")]
@@ -66,7 +67,7 @@ pub enum SubmitError {
     #[error("this model has no chat template")]
     NoTemplate,
     #[error("the model's chat template refuses these messages")]
-    Template(#[source] minijinja::Error),
+    Template(#[source] TemplateError),
     #[error("all {slots} slots are busy and {waiting} of {capacity} places in the queue are taken")]
     QueueFull { slots: u32, waiting: usize, capacity: usize },
     #[error("the engine has stopped")]

@@ -3,15 +3,9 @@
 use crate::error::StepError;
 use crate::grammar::Grammar;
 use crate::model::Token;
+use hermetic_tokenizer::Message;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::UnboundedReceiver;
-
-/// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Message {
-    pub role: String,
-    pub content: String,
-}
 
 /// What the model is given.
 #[derive(Debug, Clone)]

@@ -31,15 +31,15 @@ mod sampler;
 mod schedule;
 mod sequence;
 mod stop;
-mod template;
 
 pub use chat::ChatModel;
 pub use embedding::{EmbeddingModel, Embeddings};
 pub use error::{EmbedError, LoadError, StepError, SubmitError};
 pub use generate::{
-    Event, FinishReason, GenerateRequest, Generation, Load, Message, Prompt, Sampling, TokenChance,
-    TokenLogprob, Usage,
+    Event, FinishReason, GenerateRequest, Generation, Load, Prompt, Sampling, TokenChance, TokenLogprob,
+    Usage,
 };
 pub use grammar::{Grammar, GrammarError};
+pub use hermetic_tokenizer::Message;
 pub use model::{ModelDescription, Token};
 pub use options::LlamaOptions;

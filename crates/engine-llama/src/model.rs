@@ -4,6 +4,7 @@ use crate::backend;
 use crate::error::LoadError;
 use crate::options::LlamaOptions;
 use hermetic_gguf::{Header, Limits};
+use hermetic_tokenizer::{ChatTemplate, TemplateError};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
@@ -89,6 +90,17 @@ impl Loaded {
             embedding_length: u32::try_from(self.model.n_embd()).unwrap_or(0),
             chat_template: self.header.text("tokenizer.chat_template").is_some(),
         }
+    }
+
+    /// The model's own chat template; `None` when it brings none.
+    pub(crate) fn template(&self) -> Result<Option<ChatTemplate>, TemplateError> {
+        let Some(source) = self.header.text("tokenizer.chat_template") else { return Ok(None) };
+        let vocabulary = self.model.vocab();
+        let text =
+            |token| String::from_utf8(vocabulary.token_to_piece(token, true, None)).unwrap_or_default();
+        let named = |token: LlamaToken| if token.0 < 0 { String::new() } else { text(token) };
+        let control = vocabulary.tokens().filter(|token| vocabulary.is_control(*token)).map(text);
+        ChatTemplate::new(source, named(vocabulary.bos()), named(vocabulary.eos()), control).map(Some)
     }
 
     /// Text to tokens. `control` lets the text spell control tokens: for templates, never for what a user wrote.

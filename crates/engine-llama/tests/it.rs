@@ -5,3 +5,5 @@ mod embeddings;
 mod fixture;
 #[path = "it/generation.rs"]
 mod generation;
+#[path = "it/tokens.rs"]
+mod tokens;

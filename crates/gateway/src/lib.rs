@@ -21,6 +21,7 @@ mod capture;
 mod collect;
 mod commitment;
 mod context;
+mod counting;
 mod error;
 mod following;
 mod gateway;
@@ -48,6 +49,7 @@ mod trace;
 mod upstream;
 
 pub use commitment::{CommitmentSecret, Salt, commit};
+pub use counting::{CountSource, Counting, EngineCount};
 pub use error::StartError;
 pub use gateway::{Drained, Gateway, GatewayParts, Running};
 pub use hermetic_ids::ModelKind;

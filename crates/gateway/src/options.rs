@@ -43,6 +43,11 @@ pub struct GatewayOptions {
     pub client_stall_timeout: Duration,
     /// Idle connections kept to each engine by each thread. Default 64.
     pub idle_upstream_max: usize,
+    /// Largest request whose tokens are counted on the serving thread. Default 32 KiB: counting that much keeps others
+    /// waiting for less than a millisecond; larger ones are counted beside it.
+    pub count_inline_bytes_max: usize,
+    /// Time for an engine to count the tokens of a request, where it is asked to. Default 2 s; then its bytes are taken.
+    pub tokenize_timeout: Duration,
     /// How often keys are looked for in the database, and so how long a revoked key may still work. Default 250 ms.
     pub key_refresh_interval: Duration,
     /// Time for requests in flight to end when the service stops; then they are cut, and settled as such. Default 30 s.
@@ -67,6 +72,8 @@ impl GatewayOptions {
             engine_time_max: Duration::from_secs(300),
             client_stall_timeout: Duration::from_secs(60),
             idle_upstream_max: 64,
+            count_inline_bytes_max: 32 << 10,
+            tokenize_timeout: Duration::from_secs(2),
             key_refresh_interval: Duration::from_millis(250),
             drain_grace: Duration::from_secs(30),
         }

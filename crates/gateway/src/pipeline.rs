@@ -3,7 +3,7 @@
 //! Each stage is a file under `stage/`, takes what the stage before it proved and returns what it proves itself:
 //!
 //! ```text
-//! Accepted → Authenticated → Asked → Permitted → Routed → Reserved → Admitting ┄ Admitted → Answer → Settled → reply
+//! Accepted → Authenticated → Asked → Permitted → Routed → Counted → Reserved → Admitting ┄ Admitted → Answer → Settled → reply
 //! ```
 //!
 //! The stages in parentheses are places that later work fills.
@@ -12,7 +12,7 @@ use crate::body::AnswerBody;
 use crate::context::Thread;
 use crate::peer::Peer;
 use crate::refusal::Refused;
-use crate::stage::{accept, admit, authorize, exchange, identify, limit, read, route};
+use crate::stage::{accept, admit, authorize, count, exchange, identify, limit, read, route};
 use hermetic_inference_api::Surface;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -37,8 +37,10 @@ pub(crate) async fn answer(
     // (guard input: detectors over every text span.)
     // route: the engine that serves the model, if it is ready.
     let routed = route::route(permitted)?;
+    // count: the tokens of the prompt, by the model's own tokenizer where it is known. One that does not fit ends here.
+    let counted = count::count(thread, routed).await?;
     // limit: hold the most the request may use on every limit that speaks of it. A refusal is put on record.
-    let reserved = limit::reserve(thread, routed).await?;
+    let reserved = limit::reserve(thread, counted).await?;
     // admit: hand the admitting record to the ledger. From here on the request will be settled, whatever happens.
     let admitting = admit::admit(thread, reserved);
     // call engine → (guard output) → settle → reply: in a task of its own, which outlives a client that hangs up. It

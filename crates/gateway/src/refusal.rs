@@ -50,6 +50,10 @@ pub(crate) enum RefusalKind {
     Overrun(Overrun),
     #[error("expected a model that serves {}, found the {} model `{model}`", .surface.as_str(), .kind.as_str())]
     WrongSurface { model: ModelName, kind: ModelKind, surface: Surface },
+    #[error(
+        "expected `{field}` to be at most {most} tokens long, which the context of `{model}` has room for, found {found}"
+    )]
+    PromptTooLong { model: ModelName, field: &'static str, found: u64, most: u64 },
     #[error("the model `{model}` is being loaded")]
     ModelStarting { model: ModelName },
     #[error("the engine of the model `{model}` has failed")]
@@ -108,6 +112,7 @@ impl RefusalKind {
     pub(crate) fn field(&self) -> Option<&str> {
         match self {
             Self::Mistake(mistake) => mistake.field(),
+            Self::PromptTooLong { field, .. } => Some(field),
             Self::UnknownModel { .. } | Self::WrongSurface { .. } | Self::OutOfScope { .. } => Some("model"),
             _ => None,
         }
@@ -131,6 +136,7 @@ impl Diagnose for RefusalKind {
             Self::OutOfScope { .. } => Code::new("E0908"),
             Self::UnknownModel { .. } => Code::new("E0810"),
             Self::WrongSurface { .. } => Code::new("E0811"),
+            Self::PromptTooLong { .. } => Code::new("E0712"),
             Self::ModelStarting { .. } => Code::new("E0812"),
             Self::ModelFailed { .. } => Code::new("E0813"),
             Self::Call(CallError::Upstream(UpstreamError::Connect(_)) | CallError::Request(_)) => {
@@ -159,6 +165,9 @@ impl Diagnose for RefusalKind {
         match self {
             Self::NotFound => {
                 Some("the base URL ends in /v1; the surfaces are listed in the manual".to_owned())
+            }
+            Self::PromptTooLong { .. } => {
+                Some("shorten the prompt, or ask a model with a longer context".to_owned())
             }
             Self::Identity(error) => error.hint(),
             Self::Limit(refused) => refused.hint(),

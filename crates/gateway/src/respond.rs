@@ -66,7 +66,7 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
             caller(S::PAYLOAD_TOO_LARGE, "invalid_request_error")
         }
         RefusalKind::Body(_) => caller(S::REQUEST_TIMEOUT, "invalid_request_error"),
-        RefusalKind::Mistake(_) | RefusalKind::WrongSurface { .. } => {
+        RefusalKind::Mistake(_) | RefusalKind::WrongSurface { .. } | RefusalKind::PromptTooLong { .. } => {
             caller(S::BAD_REQUEST, "invalid_request_error")
         }
         RefusalKind::Identity(error @ IdentifyError::ShutOut { .. }) => {

@@ -1,6 +1,7 @@
 //! Which model is served where. The composition puts a new table in place whenever a worker changes state; a request
 //! sees one table from beginning to end.
 
+use crate::counting::Counting;
 use hermetic_digest::Digest;
 use hermetic_ids::{ModelKind, ModelName};
 use http::HeaderValue;
@@ -27,6 +28,8 @@ pub struct Route {
     /// What the engine calls the model, where that is something else.
     pub upstream_name: Option<String>,
     pub state: RouteState,
+    /// How its prompts are counted.
+    pub counting: Counting,
 }
 
 /// Whether requests can be sent.

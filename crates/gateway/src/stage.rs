@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod admit;
 pub(crate) mod authorize;
 pub(crate) mod call;
+pub(crate) mod count;
 pub(crate) mod exchange;
 pub(crate) mod identify;
 pub(crate) mod limit;

@@ -10,6 +10,8 @@ mod budgets;
 mod capture;
 #[path = "it/client.rs"]
 mod client;
+#[path = "it/counting.rs"]
+mod counting;
 #[path = "it/engine.rs"]
 mod engine;
 #[path = "it/issuer.rs"]

@@ -15,6 +15,7 @@ mod models;
 mod pages;
 mod policies;
 mod routes;
+mod tokenizers;
 
 use crate::cli::{Context, enclave::Enclave};
 use arc_swap::ArcSwap;

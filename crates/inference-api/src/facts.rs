@@ -20,6 +20,11 @@ pub struct RequestFacts {
     /// `max_completion_tokens` and `max_tokens`, where they stand.
     pub(crate) cap_spans: [Option<Range<usize>>; 2],
     pub(crate) metadata_span: Option<Range<usize>>,
+    /// The request asks for inputs to be cut to fit (`truncate_prompt_tokens`).
+    pub truncates: bool,
+    /// What the model is asked: `messages`, `prompt`, `input`.
+    pub(crate) input_span: Range<usize>,
+    pub(crate) tools_span: Option<Range<usize>>,
     pub(crate) model_span: Range<usize>,
     pub(crate) usage: UsageWish,
     /// Just behind the `{` the text opens with.
@@ -75,9 +80,9 @@ impl RequestFacts {
         if stream && !surface.streams() {
             return Err(RequestMistake::NoStreaming);
         }
-        if object.get(surface.input_field()).is_none() {
-            return Err(RequestMistake::Missing { field: surface.input_field() });
-        }
+        let input_span = object
+            .get(surface.input_field())
+            .ok_or(RequestMistake::Missing { field: surface.input_field() })?;
         let model_span = object.get("model").ok_or(RequestMistake::Missing { field: "model" })?;
         let max_tokens = match object.count("max_completion_tokens")? {
             Some(count) => Some(count),
@@ -94,6 +99,9 @@ impl RequestFacts {
                 .map_or(1, |span| prompts(object.raw(&span))),
             cap_spans: ["max_completion_tokens", "max_tokens"].map(|key| object.get(key)),
             metadata_span: object.get("metadata"),
+            truncates: object.get("truncate_prompt_tokens").is_some_and(|span| object.raw(&span) != b"null"),
+            input_span,
+            tools_span: object.get("tools").filter(|span| object.raw(span) != b"null"),
             model_span,
             usage: object.usage_wish()?,
             first_member_at: body.iter().position(|&b| b == b'{').map_or(0, |at| at + 1),
@@ -232,7 +240,9 @@ mod tests {
         assert_eq!((facts.model.as_str(), facts.stream, facts.max_tokens), ("max", true, Some(7)));
         let facts =
             chat("{\"model\":\"m\",\"messages\":[],\"max_tokens\":7,\"max_completion_tokens\":9}").unwrap();
-        assert_eq!((facts.stream, facts.max_tokens), (false, Some(9)));
+        assert_eq!((facts.stream, facts.max_tokens, facts.choices), (false, Some(9), 1));
+        let facts = chat("{\"model\":\"m\",\"messages\":[],\"n\":3,\"best_of\":null}").unwrap();
+        assert_eq!((facts.choices, facts.truncates), (3, false));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod facts;
 mod json;
 mod models;
 mod output;
+mod prompt;
 mod sse;
 mod surface;
 
@@ -28,5 +29,6 @@ pub use facts::{RequestFacts, RequestMistake};
 pub use json::{DEPTH_MAX, JsonMistake, TOP_LEVEL_KEYS_MAX};
 pub use models::{ModelList, ModelObject};
 pub use output::{CutChunk, each_output};
+pub use prompt::{ChatInput, PromptInput, TextInput, Turn, each_text};
 pub use sse::{Event, EventScanner, EventTooLarge};
 pub use surface::Surface;

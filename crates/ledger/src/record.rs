@@ -279,6 +279,28 @@ pub struct RequestAdmitted {
     /// The model that was asked for, where a limit was exhausted and `model` answers instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downgraded_from: Option<ModelName>,
+    /// Tokens of the prompt, counted before the engine was asked. Absent in records of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<PromptTokens>,
+}
+
+/// How many tokens a prompt is, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptTokens {
+    pub count: u64,
+    pub by: CountedBy,
+}
+
+/// Who counted the tokens of a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CountedBy {
+    /// The model's own tokenizer, in the gateway: what the engine will count.
+    Tokenizer,
+    /// The engine, asked beforehand.
+    Engine,
+    /// Nobody: the bytes, which the tokens do not exceed.
+    Bytes,
 }
 
 /// What is held on one counter: the most the request may use.

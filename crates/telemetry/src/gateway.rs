@@ -42,6 +42,11 @@ label! {
 }
 
 label! {
+    /// Who counted the tokens of a prompt.
+    CountedByLabel { Tokenizer = "tokenizer", Engine = "engine", Bytes = "bytes" }
+}
+
+label! {
     /// Which way tokens went.
     TokenDirection { Input = "input", Output = "output" }
 }
@@ -62,6 +67,11 @@ struct TokenLabels {
     direction: TokenDirection,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CountedLabels {
+    by: CountedByLabel,
+}
+
 /// Error codes come from the source, so their number is bounded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabels {
@@ -80,6 +90,7 @@ pub struct GatewayMetrics {
     duration: Vec<Histogram>,
     first_byte: Vec<Histogram>,
     tokens: Vec<Counter>,
+    counted: Vec<Counter>,
     refused: Family<CodeLabels, Counter>,
     /// Waiting for a record to be durable.
     ledger_wait: Histogram,
@@ -112,6 +123,8 @@ impl GatewayMetrics {
         registry.register_with_unit("request_first_byte", about, Unit::Seconds, first_byte.clone());
         let tokens = Family::<TokenLabels, Counter>::default();
         registry.register("tokens", "Tokens as the engines counted them", tokens.clone());
+        let counted = Family::<CountedLabels, Counter>::default();
+        registry.register("prompts_counted", "Prompts by who counted their tokens", counted.clone());
         let refused = Family::<CodeLabels, Counter>::default();
         registry.register("requests_refused", "Requests answered with an error, by code", refused.clone());
         let ledger_wait = histogram();
@@ -143,6 +156,10 @@ impl GatewayMetrics {
                 .iter()
                 .map(|&direction| tokens.get_or_create(&TokenLabels { direction }).clone())
                 .collect(),
+            counted: CountedByLabel::ALL
+                .iter()
+                .map(|&by| counted.get_or_create(&CountedLabels { by }).clone())
+                .collect(),
             refused,
             ledger_wait,
             in_flight,
@@ -169,6 +186,13 @@ impl GatewayMetrics {
             if let Some(counter) = self.tokens.get(direction as usize) {
                 counter.inc_by(count);
             }
+        }
+    }
+
+    /// Counts a prompt whose tokens were counted.
+    pub fn counted(&self, by: CountedByLabel) {
+        if let Some(counter) = self.counted.get(by as usize) {
+            counter.inc();
         }
     }
 

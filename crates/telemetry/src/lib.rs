@@ -12,7 +12,9 @@ mod limits;
 mod logging;
 mod metrics;
 
-pub use gateway::{GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection};
+pub use gateway::{
+    CountedByLabel, GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection,
+};
 pub use identity::IdentityMetrics;
 pub use limits::LimitMetrics;
 pub use logging::{LogError, LogFormat, start_logging};

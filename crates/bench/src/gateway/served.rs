@@ -5,8 +5,8 @@ use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_digest::Digest;
 use hermetic_gateway::{
-    CommitmentSecret, Gateway, GatewayOptions, GatewayParts, ModelKind, PageLookup, Route, RouteState,
-    RoutingTable, Target,
+    CommitmentSecret, Counting, Gateway, GatewayOptions, GatewayParts, ModelKind, PageLookup, Route,
+    RouteState, RoutingTable, Target,
 };
 use hermetic_identity::{Grants, Identity, IssuedKey, KeyRequest, Keys, Owner};
 use hermetic_keys::SigningKey;
@@ -95,5 +95,6 @@ fn routes(engine_port: u16) -> anyhow::Result<RoutingTable> {
         target: Arc::new(target),
         upstream_name: None,
         state: RouteState::Ready,
+        counting: Counting::default(),
     }]))
 }

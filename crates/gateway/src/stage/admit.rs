@@ -6,7 +6,7 @@
 use crate::commitment::Salt;
 use crate::context::Thread;
 use crate::stage::limit::Reserved;
-use hermetic_ledger::record::{Event, Record, RequestAdmitted};
+use hermetic_ledger::record::{Event, PromptTokens, Record, RequestAdmitted};
 use hermetic_ledger_store::{AppendError, PendingAppend};
 
 /// An admitting record on its way to the disk.
@@ -66,6 +66,7 @@ pub(crate) fn admit(thread: &Thread, reserved: Reserved) -> Admitting {
             prompt_bytes,
             limits: reserved.tab.holds(),
             downgraded_from: reserved.tab.downgraded_from.clone(),
+            prompt_tokens: Some(PromptTokens { count: reserved.prompt.tokens(), by: reserved.prompt.by() }),
         }),
     };
     // From here on the record may be durable, so what is held is charged unless it is known what was used.

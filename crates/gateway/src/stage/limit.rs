@@ -10,6 +10,7 @@ use crate::limiting::ModelTerms;
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::Route;
 use crate::stage::authorize::{self, Permitted};
+use crate::stage::count::{Counted, PromptCount, count};
 use crate::stage::read::Asked;
 use crate::stage::route::{Routed, can_serve, route};
 use crate::tab::{Tab, to_record};
@@ -30,14 +31,11 @@ const HEADROOM_TRIES: usize = 3;
 /// The header in which a caller says something about a request: `x-hermetic-metadata-NAME`.
 const METADATA_HEADER: &str = "x-hermetic-metadata-";
 
-/// Tokens a chat template may add to what the caller wrote: roles, separators, a default system message, the frame
-/// around tools. The longest of the templates in use adds about 150.
-const TEMPLATE_TOKENS_MAX: u64 = 256;
-
 /// A request for which everything it may use is held.
 #[derive(Debug)]
 pub(crate) struct Reserved {
     routed: Routed,
+    pub(crate) prompt: PromptCount,
     pub(crate) tab: Tab,
 }
 
@@ -49,11 +47,12 @@ impl Deref for Reserved {
     }
 }
 
-pub(crate) async fn reserve(thread: &Thread, mut routed: Routed) -> Result<Reserved, Refused> {
+pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserved, Refused> {
+    let Counted { mut routed, mut prompt } = counted;
     let mut downgraded_from = None;
     for _ in 0..=DOWNGRADES_MAX {
         let terms = thread.shared.limiting.terms(&routed.route.model);
-        let most = most(thread, &routed, &terms);
+        let most = most(thread, &routed, (prompt, &terms));
         let denied = match hold(thread, &routed, &most).await {
             Ok(reservation) => {
                 let answers = routed.asked.facts.choices.saturating_mul(routed.asked.facts.prompts);
@@ -62,7 +61,7 @@ pub(crate) async fn reserve(thread: &Thread, mut routed: Routed) -> Result<Reser
                 }
                 let tab = Tab::open(reservation, (terms, answers), downgraded_from);
                 tell(thread, &routed, &tab);
-                return Ok(Reserved { routed, tab });
+                return Ok(Reserved { routed, prompt, tab });
             }
             Err(denied) => denied,
         };
@@ -72,15 +71,17 @@ pub(crate) async fn reserve(thread: &Thread, mut routed: Routed) -> Result<Reser
             return Err(refuse(thread, &routed, denied).await);
         };
         downgraded_from = downgraded_from.or_else(|| Some(routed.route.model.clone()));
-        routed = route(Permitted { asked: routed.asked, permit, route: route_to })?;
+        let other = route(Permitted { asked: routed.asked, permit, route: route_to })?;
+        // Another model reads the prompt with another vocabulary.
+        Counted { routed, prompt } = count(thread, other).await?;
     }
     Err(RefusalKind::Limit(LimitRefused::DowngradesWithoutEnd).of(routed.asked.accepted.request))
 }
 
 /// The most this request may use.
-fn most(thread: &Thread, routed: &Routed, terms: &ModelTerms) -> Amounts {
+fn most(thread: &Thread, routed: &Routed, (prompt, terms): (PromptCount, &ModelTerms)) -> Amounts {
     let asked = &routed.asked;
-    let input_tokens = prompt_tokens_at_most(asked);
+    let input_tokens = prompt.tokens();
     let output_tokens = if asked.accepted.surface.streams() {
         let answers = asked.facts.choices.saturating_mul(asked.facts.prompts);
         terms.output_tokens(asked.facts.max_tokens).saturating_mul(answers)
@@ -96,12 +97,6 @@ fn most(thread: &Thread, routed: &Routed, terms: &ModelTerms) -> Amounts {
         money: terms.price.of(input_tokens, output_tokens),
         concurrent: 1,
     }
-}
-
-/// No byte-level vocabulary makes more tokens of a text than it has bytes; the JSON around it is longer than what
-/// templates put in its place, but for what they add to every conversation.
-fn prompt_tokens_at_most(asked: &Asked) -> u64 {
-    (asked.body.len() as u64).saturating_add(TEMPLATE_TOKENS_MAX)
 }
 
 /// Reserves, and asks for headroom of shared caps where this replica has too little.

@@ -8,8 +8,8 @@ use hermetic_connector::{AllowList, Connector};
 use hermetic_content_store::{ContentKey, ContentStore};
 use hermetic_digest::Digest;
 use hermetic_gateway::{
-    CommitmentSecret, Drained, Gateway, GatewayOptions, GatewayParts, Limiting, ModelKind, Page, PageLookup,
-    Route, RouteState, RoutingTable, Running, Target,
+    CommitmentSecret, Counting, Drained, Gateway, GatewayOptions, GatewayParts, Limiting, ModelKind, Page,
+    PageLookup, Route, RouteState, RoutingTable, Running, Target,
 };
 use hermetic_identity::{
     CertificateRules, Grants, Identity, IssuedKey, KeyRequest, Keys, Owner, RANDOM_BYTES, ThrottleOptions,
@@ -63,6 +63,7 @@ pub(crate) fn route(model: &str, kind: ModelKind, target: &Arc<Target>) -> Route
         target: Arc::clone(target),
         upstream_name: None,
         state: RouteState::Ready,
+        counting: Counting::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What shall be served: the configuration's models, resolved against the registry, followed as releases move.
 
 use super::error::ServeError;
+use super::tokenizers::Tokenizers;
 use crate::cli::enclave::Enclave;
 use hermetic_clock::Clock;
 use hermetic_config::{EngineSettings, Kind, Model, ModelSource};
@@ -31,6 +32,7 @@ struct Inner {
     wanted: watch::Sender<Wanted>,
     /// Manifest digest by weights digest, also of versions served before: their workers may still answer.
     manifests: Mutex<HashMap<Digest, Digest>>,
+    tokenizers: Tokenizers,
 }
 
 /// The models, embedded and elsewhere, that shall be served.
@@ -56,10 +58,9 @@ impl Models {
             configured: enclave.config.models.clone(),
             wanted: watch::channel(Wanted::default()).0,
             manifests: Mutex::new(HashMap::new()),
+            tokenizers: Tokenizers::default(),
         }));
-        let endpoints = models.endpoints()?;
-        let embedded = models.resolve()?;
-        models.0.wanted.send_replace(Wanted { embedded, endpoints });
+        models.0.wanted.send_replace(models.wanted()?);
         Ok(models)
     }
 
@@ -105,10 +106,10 @@ impl Models {
             if generation == seen {
                 continue;
             }
-            match self.resolve() {
-                Ok(embedded) => {
+            match self.wanted() {
+                Ok(wanted) => {
                     seen = generation;
-                    self.0.wanted.send_modify(|wanted| wanted.embedded = embedded);
+                    self.0.wanted.send_replace(wanted);
                     supervisor.set(self.specs());
                 }
                 Err(error) => {
@@ -151,7 +152,40 @@ impl Models {
             target: Arc::new(Target::unix(chosen.map(|worker| worker.socket.clone()).unwrap_or_default())),
             upstream_name: None,
             state,
+            counting: self.0.tokenizers.embedded(weights, model.served.kind, model.engine),
         }
+    }
+
+    /// What shall be served, as configuration and registry have it now, with the tokenizers it is counted by.
+    fn wanted(&self) -> Result<Wanted, Report> {
+        let embedded = self.resolve()?;
+        let counted = self.tokenizer_models()?;
+        // Versions that are being replaced answer until the new ones are ready.
+        let still: Vec<Digest> =
+            self.0.wanted.borrow().embedded.iter().map(|model| model.served.weights).collect();
+        let served: Vec<&ServedModel> =
+            embedded.iter().map(|model| &model.served).chain(counted.values()).collect();
+        self.0.tokenizers.follow(&served, &still);
+        let endpoints = self.endpoints(&counted)?;
+        Ok(Wanted { embedded, endpoints })
+    }
+
+    /// The artifacts in production whose tokenizers count for models that are served elsewhere, by their names.
+    fn tokenizer_models(&self) -> Result<HashMap<ModelName, ServedModel>, RegistryError> {
+        let named = self.0.configured.iter().filter_map(|model| match &model.source {
+            ModelSource::Endpoint { counting, .. } => counting.tokenizer.clone(),
+            ModelSource::Artifact { .. } => None,
+        });
+        let mut found = HashMap::new();
+        for artifact in named {
+            match self.0.registry.production_models()?.into_iter().find(|served| served.name == artifact) {
+                Some(served) => drop(found.insert(artifact, served)),
+                None => {
+                    tracing::warn!(%artifact, "no release in production holds the model whose tokenizer is to count");
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The embedded models as the registry has them now. A configured model that is not there is left out, and said.
@@ -187,11 +221,13 @@ impl Models {
     }
 
     /// Routes to engines that run elsewhere inside the enclave.
-    fn endpoints(&self) -> Result<Vec<Arc<Route>>, ServeError> {
+    fn endpoints(&self, tokenizers: &HashMap<ModelName, ServedModel>) -> Result<Vec<Arc<Route>>, ServeError> {
         let created = self.0.clock.unix_millis() / 1_000;
         let mut routes = Vec::new();
         for model in &self.0.configured {
-            let ModelSource::Endpoint { base_url, upstream_model, kind } = &model.source else { continue };
+            let ModelSource::Endpoint { base_url, upstream_model, kind, counting } = &model.source else {
+                continue;
+            };
             let malformed =
                 || ServeError::Endpoint { model: model.name.to_string(), found: base_url.to_string() };
             let host = base_url.host_str().ok_or_else(malformed)?;
@@ -199,6 +235,8 @@ impl Models {
             // The gateway puts the surface's own `/v1/…` behind the base path.
             let base_path = base_url.path().trim_end_matches('/').trim_end_matches("/v1");
             let target = Target::tcp(host, port, base_path).ok_or_else(malformed)?;
+            let artifact = counting.tokenizer.as_ref().and_then(|name| tokenizers.get(name));
+            let artifact = artifact.map(|served| served.weights);
             let upstream_name = (upstream_model != &model.name).then(|| upstream_model.to_string());
             routes.push(Arc::new(Route {
                 model: model.name.clone(),
@@ -211,6 +249,7 @@ impl Models {
                 target: Arc::new(target),
                 upstream_name,
                 state: RouteState::Ready,
+                counting: self.0.tokenizers.endpoint(counting, artifact),
             }));
         }
         Ok(routes)

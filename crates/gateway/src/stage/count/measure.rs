@@ -1,0 +1,150 @@
+//! Measuring the input of a request: by a tokenizer, or by its bytes.
+
+use crate::counting::CountSource;
+use crate::stage::route::Routed;
+use bytes::Bytes;
+use hermetic_inference_api::{ChatInput, PromptInput, RequestFacts, Surface, TextInput, each_text};
+use hermetic_ledger::record::CountedBy;
+use hermetic_tokenizer::{Cap, Message, Tokenizer, bytes_bound};
+use std::sync::Arc;
+
+/// Tokens a chat template may add in words of its own, when it is not known: a standing system prompt is the longest.
+const TEMPLATE_TOKENS: u64 = 1_024;
+/// Tokens of one part that is not text, when nothing is known of it: engines make a few thousand of a large picture.
+const MEDIA_TOKENS: u64 = 16_384;
+
+/// What was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Measure {
+    pub(crate) tokens: u64,
+    /// Of one prompt or input.
+    pub(crate) longest: u64,
+    pub(crate) by: CountedBy,
+}
+
+/// A measurement that can be made on any thread.
+pub(crate) struct Measuring {
+    surface: Surface,
+    body: Bytes,
+    facts: RequestFacts,
+    tokenizer: Arc<Tokenizer>,
+    open: bool,
+    cap: Cap,
+    /// Longer inputs are cut to this.
+    window: Option<u64>,
+}
+
+impl Measuring {
+    pub(crate) fn of(routed: &Routed, cap: Cap) -> Option<Self> {
+        let CountSource::Own { tokenizer, open } = &routed.route.counting.source else { return None };
+        let asked = &routed.asked;
+        let cuts = asked.facts.truncates && asked.accepted.surface == Surface::Embeddings;
+        Some(Self {
+            surface: asked.accepted.surface,
+            body: asked.body.clone(),
+            facts: asked.facts.clone(),
+            tokenizer: Arc::clone(tokenizer),
+            open: *open,
+            cap,
+            window: routed.route.counting.context.filter(|_| cuts),
+        })
+    }
+
+    /// `None` when the input is of a shape the tokenizer says nothing of: pictures, or what no engine understands.
+    pub(crate) fn run(&self) -> Option<Measure> {
+        let input = PromptInput::read(self.surface, &self.body, &self.facts)?;
+        let counts: Vec<u64> = match input {
+            PromptInput::Chat(chat) => vec![self.chat(chat)?],
+            PromptInput::Texts(texts) => texts.iter().map(|text| self.text(text)).collect(),
+        };
+        Measure::of(&counts, CountedBy::Tokenizer)
+    }
+
+    fn chat(&self, chat: ChatInput<'_>) -> Option<u64> {
+        if self.open {
+            let messages = (chat.media == 0).then(|| chat.messages())??;
+            return self.tokenizer.count_chat_open(&messages, chat.tools().as_ref(), self.cap).ok();
+        }
+        let message = |role: &str, content| Message {
+            // The newer name of the same thing, as the engine reads it.
+            role: if role == "developer" { "system".to_owned() } else { role.to_owned() },
+            content,
+        };
+        let turns = chat.turns?.into_iter();
+        let messages: Vec<Message> =
+            turns.map(|turn| message(&turn.role, turn.content.into_owned())).collect();
+        self.tokenizer.count_chat(&messages, self.cap).ok()
+    }
+
+    fn text(&self, text: &TextInput<'_>) -> u64 {
+        let tokens = match text {
+            TextInput::Text(text) if self.open => self.tokenizer.count_text_open(text, self.cap),
+            TextInput::Text(text) => self.tokenizer.count_text(text, self.cap),
+            TextInput::Tokens(tokens) => *tokens,
+        };
+        self.window.map_or(tokens, |window| tokens.min(window))
+    }
+}
+
+impl Measure {
+    /// `None` of no counts.
+    pub(crate) fn of(counts: &[u64], by: CountedBy) -> Option<Self> {
+        Some(Self {
+            tokens: counts.iter().fold(0, |sum, count| sum.saturating_add(*count)),
+            longest: *counts.iter().max()?,
+            by,
+        })
+    }
+
+    /// The most it can be: a token is a byte at least, a template adds a little, and no conversation is longer than the
+    /// context it is answered in.
+    pub(crate) fn of_bytes(body: &Bytes, surface: Surface, context: Option<u64>) -> Self {
+        let mut tokens = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        if !body.is_ascii() || body.contains(&b'\\') {
+            // A text that its reader folds may grow beyond its bytes.
+            each_text(body, |text| {
+                let grown = bytes_bound(text).saturating_sub(text.len() as u64);
+                tokens = tokens.saturating_add(grown);
+            });
+        }
+        let input = RequestFacts::read(surface, body).ok();
+        let input = input.as_ref().and_then(|facts| PromptInput::read(surface, body, facts));
+        let prompts = match &input {
+            Some(PromptInput::Texts(texts)) => texts.len().max(1) as u64,
+            Some(PromptInput::Chat(_)) | None => 1,
+        };
+        if surface == Surface::ChatCompletions {
+            let media = match &input {
+                Some(PromptInput::Chat(chat)) => chat.media,
+                Some(PromptInput::Texts(_)) | None => 0,
+            };
+            tokens =
+                tokens.saturating_add(TEMPLATE_TOKENS).saturating_add(media.saturating_mul(MEDIA_TOKENS));
+        }
+        if let Some(context) = context {
+            tokens = tokens.min(context.saturating_mul(prompts));
+        }
+        Self { tokens, longest: tokens, by: CountedBy::Bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_bound_what_a_reader_may_make_of_a_text() {
+        let body = Bytes::from_static(br#"{"model":"m","input":["\ufdfa","abc"]}"#);
+        let measure = Measure::of_bytes(&body, Surface::Embeddings, None);
+        assert_eq!(measure.tokens, body.len() as u64 + 30);
+        assert_eq!(Measure::of_bytes(&body, Surface::Embeddings, Some(8)).tokens, 16);
+    }
+
+    #[test]
+    fn pictures_of_unknown_size_are_allowed_for() {
+        let picture = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#;
+        let measure = Measure::of_bytes(&Bytes::from(picture), Surface::ChatCompletions, None);
+        assert_eq!(measure.tokens, picture.len() as u64 + TEMPLATE_TOKENS + MEDIA_TOKENS);
+        assert_eq!(Measure::of(&[], CountedBy::Engine), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! Pre-tokenizers: how a text is cut into words before its bytes are merged. A merge never crosses a cut.
+//!
+//! Each is the regular expression its models were trained with, written out as a walk over characters: the expressions
+//! look ahead (`\s+(?!\S)`), which fast matchers cannot, and the alternatives are decided by the first two characters.
+
+use crate::unicode::Class;
+
+/// One of the known pre-tokenizers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Split {
+    /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+    Gpt2,
+    /// Every number character stands alone; [`Split::Gpt2`] cuts what is between.
+    LoneDigits,
+    /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+    /// where N is `digits`. `folds`: `(?i:…)` also takes the long s (U+017F) for an s, as Unicode's folding does and
+    /// llama.cpp does not.
+    Llama3 { digits: usize, folds: bool },
+}
+
+impl Split {
+    /// Hands each word of `text` to `word`, in order and without gaps, until `word` says stop.
+    pub(crate) fn words<'t>(self, text: &'t str, mut word: impl FnMut(&'t str) -> bool) {
+        match self {
+            Self::Gpt2 => {
+                walk(text, gpt2_word, &mut word);
+            }
+            Self::Llama3 { digits, folds } => {
+                walk(text, |text| llama3_word(text, digits, folds), &mut word);
+            }
+            Self::LoneDigits => {
+                let mut rest = text;
+                while !rest.is_empty() {
+                    let end = rest.find(|c| Class::of(c).is_number()).unwrap_or(rest.len());
+                    let (plain, after) = rest.split_at(end);
+                    let digit = after.chars().next().map_or(0, char::len_utf8);
+                    let (digit, after) = after.split_at(digit);
+                    if !walk(plain, gpt2_word, &mut word) || (!digit.is_empty() && !word(digit)) {
+                        return;
+                    }
+                    rest = after;
+                }
+            }
+        }
+    }
+}
+
+/// Cuts `text` where `length_of_first` says. `false` when `word` said stop.
+fn walk<'t>(
+    text: &'t str,
+    length_of_first: impl Fn(&str) -> usize,
+    word: &mut impl FnMut(&'t str) -> bool,
+) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (first, after) = rest.split_at(length_of_first(rest));
+        if !word(first) {
+            return false;
+        }
+        rest = after;
+    }
+    true
+}
+
+/// Bytes of the longest start of `text` whose characters are all `wanted`.
+fn run(text: &str, wanted: impl Fn(Class) -> bool) -> usize {
+    text.find(|c| !wanted(Class::of(c))).unwrap_or(text.len())
+}
+
+fn behind(text: &str, at: usize) -> &str {
+    text.get(at..).unwrap_or_default()
+}
+
+/// Bytes of `'s`, `'re` and their like, at the start of `text`.
+fn contraction(text: &str, any_case: bool) -> Option<usize> {
+    let bytes = text.as_bytes();
+    if bytes.first() != Some(&b'\'') {
+        return None;
+    }
+    let at = |index: usize| {
+        let byte = bytes.get(index).copied().unwrap_or(0);
+        if any_case { byte.to_ascii_lowercase() } else { byte }
+    };
+    match (at(1), at(2)) {
+        (b's' | b't' | b'm' | b'd', _) => Some(2),
+        (b'r' | b'v', b'e') | (b'l', b'l') => Some(3),
+        _ => None,
+    }
+}
+
+/// `\s+(?!\S)|\s+`: white space up to, but not with, the last before a word.
+fn spaces(text: &str) -> usize {
+    let end = run(text, Class::is_space);
+    let last = text.get(..end).and_then(|run| run.chars().next_back()).map_or(0, char::len_utf8);
+    if end == text.len() || end == last { end } else { end - last }
+}
+
+fn gpt2_word(text: &str) -> usize {
+    if let Some(length) = contraction(text, false) {
+        return length;
+    }
+    let lead = usize::from(text.starts_with(' '));
+    let rest = behind(text, lead);
+    let Some(first) = rest.chars().next().map(Class::of) else { return lead };
+    let length = if first.is_letter() {
+        run(rest, Class::is_letter)
+    } else if first.is_number() {
+        run(rest, Class::is_number)
+    } else if first.is_other() {
+        run(rest, Class::is_other)
+    } else {
+        return spaces(text);
+    };
+    lead + length
+}
+
+fn llama3_word(text: &str, digits: usize, folds: bool) -> usize {
+    const LONG_S: &str = "'\u{17f}";
+    if folds && text.starts_with(LONG_S) {
+        return LONG_S.len();
+    }
+    if let Some(length) = contraction(text, true) {
+        return length;
+    }
+    let mut characters = text.chars();
+    let Some(first) = characters.next() else { return 0 };
+    let (class, length) = (Class::of(first), first.len_utf8());
+    let rest = behind(text, length);
+    let second = characters.next().map(Class::of);
+    if class.is_number() {
+        let end = text.char_indices().take(digits).take_while(|(_, c)| Class::of(*c).is_number());
+        return end.last().map_or(length, |(at, c)| at + c.len_utf8());
+    }
+    let breaks = matches!(first, '\r' | '\n');
+    if !breaks && (class.is_letter() || second.is_some_and(Class::is_letter)) {
+        return length + run(rest, Class::is_letter);
+    }
+    let lead = usize::from(first == ' ');
+    if behind(text, lead).chars().next().is_some_and(|c| Class::of(c).is_other()) {
+        let end = lead + run(behind(text, lead), Class::is_other);
+        let tail = behind(text, end);
+        return end + tail.find(|c| !matches!(c, '\r' | '\n')).unwrap_or(tail.len());
+    }
+    let blank = text.get(..run(text, Class::is_space)).unwrap_or_default();
+    match blank.rfind(['\r', '\n']) {
+        Some(at) => at + 1,
+        None => spaces(text).max(length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cut(split: Split, text: &str) -> Vec<&str> {
+        let mut words = Vec::new();
+        split.words(text, |word| {
+            words.push(word);
+            true
+        });
+        words
+    }
+
+    #[test]
+    fn words_are_cut_as_the_expressions_say() {
+        let text = "It's  we'LL 1234,\n\n x ";
+        assert_eq!(
+            cut(Split::Gpt2, text),
+            ["It", "'s", " ", " we", "'", "LL", " 1234", ",", "\n\n", " x", " "]
+        );
+        let lone = ["It", "'s", " ", " we", "'", "LL", " ", "1", "2", "3", "4", ",", "\n\n", " x", " "];
+        assert_eq!(cut(Split::LoneDigits, text), lone);
+        let three = ["It", "'s", " ", " we", "'LL", " ", "123", "4", ",\n\n", " x", " "];
+        assert_eq!(cut(Split::Llama3 { digits: 3, folds: false }, text), three);
+        assert_eq!(
+            cut(Split::Llama3 { digits: 1, folds: false }, "a \n\n  b  "),
+            ["a", " \n\n", " ", " b", "  "]
+        );
+        assert_eq!(
+            cut(Split::Llama3 { digits: 1, folds: false }, "\tx \u{3000}!\r\n"),
+            ["\tx", " ", "\u{3000}", "!\r\n"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_said_twice(text in "[ \\t\\r\\n'a-zA-Zäß日0-9½.,!<|>\u{301}\u{a0}🙂]{0,40}") {
+            for split in [Split::Gpt2, Split::LoneDigits, Split::Llama3 { digits: 1, folds: false }, Split::Llama3 { digits: 3, folds: false }] {
+                let words = cut(split, &text);
+                prop_assert_eq!(words.concat(), text.as_str());
+                prop_assert!(words.iter().all(|word| !word.is_empty()));
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! WordPiece: a text is folded and cut at spaces and punctuation; each word is written as the longest pieces that the
+//! vocabulary has, from the left.
+
+use crate::tokenizer::Tally;
+use crate::unicode::Class;
+use rustc_hash::FxHashSet;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::{decompose_canonical, is_combining_mark};
+
+/// Whose folding it is: the two readers of these models differ where characters are rare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Keeps the first character of a decomposition, drops every mark.
+    LlamaCpp,
+    /// Decomposes in full, drops nonspacing marks, and calls a word of more than a hundred characters unknown.
+    HuggingFace,
+}
+
+/// Longest word Hugging Face looks up.
+const REFERENCE_WORD_CHARACTERS: usize = 100;
+
+/// What is done to a text before it is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Folding {
+    pub(crate) reader: Reader,
+    pub(crate) lowercase: bool,
+    pub(crate) strip_accents: bool,
+}
+
+/// A WordPiece vocabulary.
+#[derive(Debug)]
+pub(crate) struct WordPiece {
+    first: FxHashSet<Box<str>>,
+    rest: FxHashSet<Box<str>>,
+    /// Bytes of the longest piece.
+    longest: usize,
+    folding: Folding,
+}
+
+impl WordPiece {
+    /// Pieces that begin a word and pieces that go on with one.
+    pub(crate) fn new<'t>(
+        first: impl Iterator<Item = &'t str>,
+        rest: impl Iterator<Item = &'t str>,
+        folding: Folding,
+    ) -> Self {
+        let set = |pieces: &mut dyn Iterator<Item = &'t str>| -> FxHashSet<Box<str>> {
+            pieces.map(Box::from).collect()
+        };
+        let (first, rest) = (set(&mut { first }), set(&mut { rest }));
+        let longest = first.iter().chain(&rest).map(|piece| piece.len()).max().unwrap_or(0);
+        Self { first, rest, longest, folding }
+    }
+
+    pub(crate) fn count(&self, text: &str, tally: &mut Tally) {
+        let mut word = String::new();
+        for c in text.chars() {
+            if tally.is_full() {
+                return;
+            }
+            match self.folding.reader {
+                Reader::LlamaCpp => self.take_folded(self.first_of(c), &mut word, tally),
+                Reader::HuggingFace => self.take(c, &mut word, tally),
+            }
+        }
+        self.finish(&mut word, tally);
+    }
+
+    fn first_of(&self, c: char) -> char {
+        if !self.folding.strip_accents || c.is_ascii() {
+            return c;
+        }
+        let mut first = None;
+        decompose_canonical(c, |part| {
+            first.get_or_insert(part);
+        });
+        first.unwrap_or(c)
+    }
+
+    fn take_folded(&self, c: char, word: &mut String, tally: &mut Tally) {
+        let class = Class::of(c);
+        if class.is_space() {
+            return self.finish(word, tally);
+        }
+        let dropped = matches!(c, '\0' | '\u{fffd}') || class.is_control();
+        if dropped || (self.folding.strip_accents && class.is_mark()) {
+            return;
+        }
+        let lower = if self.folding.lowercase { lower_one(c) } else { c };
+        self.put(c, class, [lower].into_iter(), (word, tally));
+    }
+
+    fn take(&self, c: char, word: &mut String, tally: &mut Tally) {
+        let class = Class::of(c);
+        if class.is_space() {
+            return self.finish(word, tally);
+        }
+        if matches!(c, '\0' | '\u{fffd}') || class.is_control() {
+            return;
+        }
+        let stripped = |c: char| -> Vec<char> {
+            if self.folding.strip_accents && !c.is_ascii() {
+                std::iter::once(c)
+                    .nfd()
+                    .filter(|c| !(is_combining_mark(*c) && Class::of(*c).is_nonspacing()))
+                    .collect()
+            } else {
+                vec![c]
+            }
+        };
+        for part in stripped(c) {
+            let class = Class::of(part);
+            if self.folding.lowercase {
+                self.put(part, class, part.to_lowercase(), (word, tally));
+            } else {
+                self.put(part, class, [part].into_iter(), (word, tally));
+            }
+        }
+    }
+
+    /// Punctuation and Chinese characters are words of their own.
+    fn put(
+        &self,
+        c: char,
+        class: Class,
+        written: impl Iterator<Item = char>,
+        (word, tally): (&mut String, &mut Tally),
+    ) {
+        if class.is_punctuation() || (c.is_ascii() && class.is_symbol()) || is_chinese(c) {
+            self.finish(word, tally);
+            word.extend(written);
+            self.finish(word, tally);
+        } else {
+            word.extend(written);
+        }
+    }
+
+    fn finish(&self, word: &mut String, tally: &mut Tally) {
+        if !word.is_empty() {
+            tally.add(self.pieces(word));
+            word.clear();
+        }
+    }
+
+    /// Pieces of one word; one, the unknown token, when a part of it is in no piece.
+    fn pieces(&self, word: &str) -> u64 {
+        if self.folding.reader == Reader::HuggingFace && word.chars().count() > REFERENCE_WORD_CHARACTERS {
+            return 1;
+        }
+        let (mut at, mut pieces) = (0, 0);
+        while at < word.len() {
+            let known = if at == 0 { &self.first } else { &self.rest };
+            let most = word.len().min(at + self.longest);
+            let found = (at + 1..=most)
+                .rev()
+                .find(|end| word.get(at..*end).is_some_and(|piece| known.contains(piece)));
+            let Some(end) = found else { return 1 };
+            (at, pieces) = (end, pieces + 1);
+        }
+        pieces
+    }
+}
+
+/// Lower case where that is one character, as the engine's own table has it.
+fn lower_one(c: char) -> char {
+    let mut lower = c.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+/// The blocks that the reference calls Chinese, its slip of the pen (U+2B920 for U+2B820) included.
+fn is_chinese(c: char) -> bool {
+    matches!(u32::from(c),
+        0x4e00..=0x9fff
+        | 0x3400..=0x4dbf
+        | 0x2_0000..=0x2_a6df
+        | 0x2_a700..=0x2_b73f
+        | 0x2_b740..=0x2_b81f
+        | 0x2_b920..=0x2_ceaf
+        | 0xf900..=0xfaff
+        | 0x2_f800..=0x2_fa1f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::Cap;
+
+    #[test]
+    fn the_longest_piece_is_taken_and_an_unknown_part_makes_the_word_unknown() {
+        let folding = Folding { reader: Reader::LlamaCpp, lowercase: true, strip_accents: true };
+        let pieces = WordPiece::new(
+            ["un", "una", "b", "!", "日"].into_iter(),
+            ["able", "ble", "b"].into_iter(),
+            folding,
+        );
+        for (text, tokens) in [
+            ("unable", 2),
+            ("UNÁBLE", 2),
+            ("unb unx!", 4),
+            ("  ", 0),
+            ("日日b", 3),
+            ("b\u{301}b", 2),
+            ("b\u{0}b", 2),
+        ] {
+            let mut tally = Tally::new(Cap::none());
+            pieces.count(text, &mut tally);
+            assert_eq!(tally.tokens(), tokens, "{text}");
+        }
+    }
+}
