@@ -22,6 +22,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 const HARDWARE_POLICY: &str = "2.16.840.1.101.3.2.1.3.13";
@@ -119,6 +121,10 @@ struct Door {
 
 impl Door {
     async fn open(required: bool) -> Self {
+        Self::open_within(required, TlsLimits::default()).await
+    }
+
+    async fn open_within(required: bool, limits: TlsLimits) -> Self {
         let files = tempfile::tempdir().unwrap();
         let authority = Authority::new("clients");
         let folder = files.path().to_owned();
@@ -135,7 +141,7 @@ impl Door {
                 overdue: OverdueLists::Refuse,
             };
             let tls_files = TlsFiles { certificate: server.certificate, key: server.key, clients };
-            parts.tls = Some(Tls::open(tls_files, TlsLimits::default(), parts.clock.clone()).unwrap());
+            parts.tls = Some(Tls::open(tls_files, limits, parts.clock.clone()).unwrap());
             let rules = vec![
                 rule(Field::Policy, HARDWARE_POLICY, "card-holder"),
                 rule(Field::CommonName, "svc-*", "{cn}"),
@@ -316,7 +322,7 @@ async fn a_connection_does_not_outlive_its_certificate() {
     });
     let mut open = door.stay(&short).await;
     assert_eq!(open.ask().await.0, 200);
-    door.site.clock.advance(std::time::Duration::from_secs(60 * 86_400));
+    door.site.clock.advance(Duration::from_secs(60 * 86_400));
     // The keys' table has to be seen again under the new time before anybody is judged.
     loop {
         match open.ask().await {
@@ -324,6 +330,23 @@ async fn a_connection_does_not_outlive_its_certificate() {
             answer => break assert_eq!(answer, (401, "E0976".to_owned())),
         }
     }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_not_made_ends_and_those_beyond_the_limit_are_not_begun() {
+    let patient = TlsLimits { handshakes_max: 1, ..TlsLimits::default() };
+    let door = Door::open_within(false, patient).await;
+    let key = door.site.key.clone();
+    let silent = connect(door.site.port()).await;
+    let mut second = connect(door.site.port()).await;
+    assert_eq!(second.read(&mut [0; 8]).await.unwrap_or(0), 0, "closed without a word");
+    drop(silent);
+    while door.curl(None, Some(&key)).await != let_in() {}
+    let brief = TlsLimits { handshake_timeout: Duration::from_millis(20), ..TlsLimits::default() };
+    let door = Door::open_within(false, brief).await;
+    let mut trickling = connect(door.site.port()).await;
+    trickling.write_all(b"\x16\x03\x01").await.unwrap();
+    assert_eq!(trickling.read(&mut [0; 8]).await.unwrap_or(0), 0, "given up");
 }
 
 /// Reads the files once more, as the gateway does while it serves.

@@ -397,3 +397,80 @@ fn weak_and_contradictory_keys_are_not_taken() {
         assert!(!read(bad.clone()), "{bad}");
     }
 }
+
+/// A server behind `https` that gives everybody the same document, and the authority that vouches for it.
+async fn https_server(document: String) -> (u16, String, tokio::task::JoinSet<()>) {
+    use rcgen::{CertificateParams, KeyPair as CertificateKey, SanType};
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())];
+    let key = CertificateKey::generate().unwrap();
+    let own = params.self_signed(&key).unwrap();
+    let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.der().clone()], private)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut asked = [0; 4096];
+            let read = stream.read(&mut asked).await.unwrap();
+            assert!(asked[..read].starts_with(b"GET /jwks HTTP/1.1\r\n"));
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", document.len());
+            stream.write_all(format!("{head}{document}").as_bytes()).await.unwrap();
+        }
+    });
+    (port, own.pem(), tasks)
+}
+
+#[tokio::test]
+async fn keys_come_over_https_from_a_server_that_the_anchors_vouch_for_and_from_no_other() {
+    let (port, anchors, _server) = https_server(json!({"keys": [rsa_key("r")]}).to_string()).await;
+    let (_, other_anchors, _other) = https_server(String::new()).await;
+    let token = sign(&header(), &claims());
+    for (anchors, code) in [(Some(anchors), "in"), (Some(other_anchors), "E0973"), (None, "E0973")] {
+        let folder = tempfile::tempdir().unwrap();
+        let uri = format!("https://127.0.0.1:{port}/jwks").parse().unwrap();
+        let issuers = Issuers::open(IssuersParts {
+            settings: vec![IssuerSettings { keys: KeySource::Uri(uri), ..settings(folder.path()) }],
+            connector: Connector::new(AllowList::loopback()),
+            tls: anchors.map(|pem| crate::issuer_tls(pem.as_bytes()).unwrap()),
+            clock: Clock::manual(NOW * 1000),
+            metadata: Metadata::open(&folder.path().join("m")).unwrap(),
+            folder: folder.path().to_owned(),
+        });
+        let found = issuers.unwrap().authenticate(&token).await;
+        assert_eq!(found.map_or_else(|error| error.code().as_str(), |_| "in"), code);
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_outside_the_enclave_is_not_dialled() {
+    let folder = tempfile::tempdir().unwrap();
+    let connector = Connector::new(AllowList::default());
+    let issuers = Issuers::open(IssuersParts {
+        settings: vec![IssuerSettings {
+            keys: KeySource::Discovery(
+                "http://127.0.0.1:9/.well-known/openid-configuration".parse().unwrap(),
+            ),
+            ..settings(folder.path())
+        }],
+        connector: connector.clone(),
+        tls: None,
+        clock: Clock::manual(NOW * 1000),
+        metadata: Metadata::open(&folder.path().join("m")).unwrap(),
+        folder: folder.path().to_owned(),
+    });
+    issuers.unwrap().look().await;
+    assert_eq!(connector.report().refused(), 1);
+}
