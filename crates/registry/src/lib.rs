@@ -4,7 +4,7 @@
 //! inference, where a release came from, how a bundle looks.
 //!
 //! Invariants:
-//! - a label is moved by [`Registry::stage`], [`Registry::promote`] and [`Registry::rollback`] alone;
+//! - a label is moved by [`Registry::stage`], [`Registry::canary`], [`Registry::promote`] and [`Registry::rollback`] alone;
 //! - every move is a ledger leaf before it takes effect: no leaf, no move;
 //! - production is reached through `staged`, and left backwards only by a rollback, within [`ROLLBACK_WINDOW`];
 //! - a release that is not complete in the store takes no label.
@@ -25,6 +25,8 @@ use hermetic_store::Store;
 
 /// The label a release waits under until it is promoted.
 pub const STAGED: &str = "staged";
+/// The label whose release answers the share of requests that virtual models give their canaries.
+pub const CANARY: &str = "canary";
 /// The label whose release serves.
 pub const PRODUCTION: &str = "production";
 

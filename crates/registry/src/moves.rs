@@ -1,6 +1,6 @@
 //! Stage, promote, roll back: the only ways a label moves.
 
-use crate::{PRODUCTION, Registry, RegistryError, STAGED, label};
+use crate::{CANARY, PRODUCTION, Registry, RegistryError, STAGED, label};
 use hermetic_clock::Clock;
 use hermetic_ids::{Label, ReleaseVersion};
 use hermetic_ledger::record::{Event, Record, ReleaseMoved};
@@ -61,6 +61,19 @@ impl Registry {
         }
         let displaced = self.holder(&to)?;
         self.apply(Intent { release: &release, from: None, to, displaced, action: "stage" }, mover)
+    }
+
+    /// Lets the staged release answer the share of requests that virtual models give their canaries. It stays staged. The
+    /// release in production may be the canary too, which is how a canary ends without a promotion.
+    pub fn canary(&self, version: &ReleaseVersion, mover: Mover<'_>) -> Result<Move, RegistryError> {
+        let release = self.known(version)?;
+        let (staged, to) = (label(STAGED)?, label(CANARY)?);
+        let waiting = self.holder(&staged)?;
+        if waiting.as_ref() != Some(version) && self.holder(&label(PRODUCTION)?)?.as_ref() != Some(version) {
+            return Err(RegistryError::NotStaged { version: version.clone(), staged: waiting });
+        }
+        let displaced = self.holder(&to)?;
+        self.apply(Intent { release: &release, from: None, to, displaced, action: "canary" }, mover)
     }
 
     /// Makes the staged release serve.

@@ -27,6 +27,12 @@ enum Command {
         #[command(flatten)]
         by: By,
     },
+    /// Let the staged release answer what virtual models give their canaries; the one in production ends that.
+    Canary {
+        version: ReleaseVersion,
+        #[command(flatten)]
+        by: By,
+    },
     /// Make the staged release serve.
     Promote {
         version: ReleaseVersion,
@@ -55,6 +61,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode, 
         Command::Show { version } => show(&registry, version, context)?,
         Command::Stage { version, by } => {
             moved(&enclave, by, context, |mover| registry.stage(version, mover))?;
+        }
+        Command::Canary { version, by } => {
+            moved(&enclave, by, context, |mover| registry.canary(version, mover))?;
         }
         Command::Promote { version, by } => {
             moved(&enclave, by, context, |mover| registry.promote(version, mover))?;

@@ -89,17 +89,41 @@ impl Enclave {
     }
 
     fn configure(&self) {
+        self.configure_models(&format!(
+            "  - name: {MODEL}\n    engine: {{ context_tokens: 512, parallel: 4 }}\n"
+        ));
+    }
+
+    /// Writes the configuration with these `models`.
+    pub(crate) fn configure_models(&self, models: &str) {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let policy = workspace.join("demo/policy").canonicalize().unwrap();
         let text = format!(
             "tier: air-gapped\nstate_dir: state\nnetwork: {{ enclave: [] }}\n\
             gateway: {{ listen: \"127.0.0.1:{}\" }}\npolicy: {{ dir: {} }}\n\
-            models:\n  - name: {MODEL}\n    engine: {{ context_tokens: 512, parallel: 4 }}\n\
+            models:\n{models}\
             import: {{ engineer: Test Engineer }}\nledger: {{ origin: test.example/ledger }}\n",
             self.port,
             policy.display()
         );
         std::fs::write(self.path("hermetic.yaml"), text).unwrap();
+    }
+
+    /// A policy that does not look at digests: of a model with two versions at a time, policy is told none.
+    pub(crate) fn permit_everything(&self) {
+        let folder = self.path("policy");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(
+            Path::new(&folder).join("all.cedar"),
+            "@id(\"all\") permit (principal, action, resource);",
+        )
+        .unwrap();
+        let text = std::fs::read_to_string(self.path("hermetic.yaml")).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| if line.starts_with("policy:") { "policy: { dir: policy }" } else { line });
+        let text: Vec<&str> = lines.collect();
+        std::fs::write(self.path("hermetic.yaml"), text.join("\n")).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> String {

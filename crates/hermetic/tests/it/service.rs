@@ -58,6 +58,40 @@ fn served(enclave: &Enclave, accept: impl Fn(&str) -> bool) -> String {
 }
 
 #[test]
+fn two_versions_of_one_artifact_are_served_at_the_same_time() {
+    let enclave = Enclave::prepared();
+    let both = format!(
+        "  - name: {MODEL}\n    targets:\n      - {{ artifact: {MODEL}, engine: {{ context_tokens: 512 }} }}\n      \
+        - {{ artifact: {MODEL}, label: canary, canary_percent: 50, engine: {{ context_tokens: 512 }} }}\n"
+    );
+    enclave.configure_models(&both);
+    enclave.permit_everything();
+    enclave.write_release("2", "2026.2.0", "renamed.gguf");
+    enclave.build("2", Some("bundle-1"));
+    let mut serving = enclave.serve();
+    let production = served(&enclave, |_| true);
+    enclave.run(&["bundle", "import", &enclave.path("bundle-2")]);
+    enclave.run(&["release", "stage", "2026.2.0"]);
+    enclave.run(&["release", "canary", "2026.2.0"]);
+    let canary = served(&enclave, |digest| digest != production);
+    served(&enclave, |digest| digest == production);
+    served(&enclave, |digest| digest == canary);
+    kill_process(Pid::from_child(&serving), Signal::TERM).unwrap();
+    assert!(serving.wait().unwrap().success());
+    let records = enclave.records();
+    let answered = |label: &str, digest: &str| {
+        let target = format!("{MODEL}:{label}");
+        records.iter().any(|record| {
+            let attempt = &record["record"]["event"]["attempts"][0];
+            attempt["target"] == target
+                && attempt["model_digest"] == digest
+                && attempt["outcome"] == "answered"
+        })
+    };
+    assert!(answered("production", &production) && answered("canary", &canary));
+}
+
+#[test]
 fn a_release_moved_by_another_process_is_served_without_a_restart_or_a_refusal() {
     let enclave = Enclave::prepared();
     enclave.write_release("2", "2026.2.0", "renamed.gguf");
