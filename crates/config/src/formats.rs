@@ -4,11 +4,13 @@ use crate::boundary::BoundaryEntry;
 use crate::units::{ByteSize, HumanDuration};
 use hermetic_ids::{GroupName, Label, ModelName};
 use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
 
 /// Why a text does not have the format its key asks for, in the words of the type that reads it. Unknown formats are
 /// for other readers of the schema and accept anything.
 pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
-    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), String> {
+    fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), String> {
         text.parse::<T>().map(|_| ()).map_err(|error| error.to_string())
     }
     match format {
@@ -17,6 +19,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "enclave-entry" => parsed::<BoundaryEntry>(text),
         "model-name" => parsed::<ModelName>(text),
         "label" => parsed::<Label>(text),
+        "hedge-delay" => parsed::<HedgeDelay>(text),
         "listen-address" => listen_address(text).map(|_| ()),
         "endpoint" => endpoint(text).map(|_| ()),
         "ledger-origin" => ledger_origin(text),
@@ -36,6 +39,31 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "network" => network(text).map(|_| ()),
         "oid" => oid(text),
         _ => Ok(()),
+    }
+}
+
+/// When a stream counts as slow to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HedgeDelay {
+    Fixed(Duration),
+    /// After the time within which so many percent of the streams before began.
+    Percentile(u32),
+}
+
+impl FromStr for HedgeDelay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(percent) = text.strip_prefix('p') {
+            return match percent.parse() {
+                Ok(percent @ 50..=99) => Ok(Self::Percentile(percent)),
+                _ => Err(format!(
+                    "expected `p50` to `p99` or a length of time, found `{}`",
+                    crate::tree::clipped(text)
+                )),
+            };
+        }
+        text.parse::<HumanDuration>().map(|after| Self::Fixed(after.get())).map_err(|error| error.to_string())
     }
 }
 

@@ -26,9 +26,13 @@ mod wire;
 mod yaml;
 
 pub use boundary::{BoundaryEntry, BoundaryError, EnclaveBoundary};
+pub use formats::HedgeDelay;
 pub use mistake::{ConfigError, Mistake, Position};
 pub use reference::{KeyReference, UnknownKey, explain, keys, reference_markdown};
 pub use schema::json_schema;
+pub use settings::targets::{
+    HedgeSettings, RoutingSettings, TargetSettings, TargetSource, Timeouts, VirtualModel,
+};
 pub use settings::{
     CertificateMatch, CertificateRule, Config, EndpointCounting, EngineSettings, Gateway, GatewayLimits,
     GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys, LedgerSettings, Log, Model, ModelSource,
@@ -36,8 +40,8 @@ pub use settings::{
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::{
-    Capture, ClientCertificates, CrlOverdue, Kind, LogFormat, LogLevel, SurfaceName, Tier, TokenAlgorithm,
-    Tokenize,
+    Capture, ClientCertificates, CrlOverdue, Kind, LogFormat, LogLevel, StickTo, SurfaceName, Tier,
+    TokenAlgorithm, Tokenize,
 };
 
 use std::path::Path;

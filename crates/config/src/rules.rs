@@ -5,6 +5,7 @@
 
 mod identity;
 mod limits;
+mod targets;
 
 use crate::boundary::{BoundaryEntry, EnclaveBoundary};
 use crate::formats;
@@ -24,6 +25,7 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
     names_are_unique(models, mistakes);
     limits::check(root, mistakes);
     identity::check(root, mistakes);
+    targets::check(models, mistakes);
 }
 
 /// An unreadable or missing tier is judged as the strictest: a typing error must not open the door.
@@ -58,10 +60,9 @@ fn endpoints_stay_inside(root: &Node, mistakes: &mut Vec<Mistake>) {
     let inside = boundary(root);
     let models = root.get("models").map(Node::items).unwrap_or_default();
     let mut urls = identity::urls(root);
-    for (i, model) in models.iter().enumerate() {
-        let Some(node) = model.get("endpoint") else { continue };
+    for (key, node) in endpoints(models) {
         let Some(url) = node.text().and_then(|text| formats::endpoint(text).ok()) else { continue };
-        urls.push((format!("models[{i}].endpoint"), node, url));
+        urls.push((key, node, url));
     }
     for (key, node, url) in urls {
         let Some(host) = url.host().filter(|host| !inside.contains_host(host)) else { continue };
@@ -79,16 +80,38 @@ fn endpoints_stay_inside(root: &Node, mistakes: &mut Vec<Mistake>) {
     }
 }
 
+/// Every endpoint of the file and its key: of models, and of the targets of virtual models.
+fn endpoints(models: &[Node]) -> Vec<(String, &Node)> {
+    let mut found = Vec::new();
+    for (i, model) in models.iter().enumerate() {
+        found.extend(model.get("endpoint").map(|node| (format!("models[{i}].endpoint"), node)));
+        let targets = model.get("targets").map(Node::items).unwrap_or_default();
+        let of_targets = targets.iter().enumerate();
+        found.extend(of_targets.filter_map(|(j, target)| {
+            Some((format!("models[{i}].targets[{j}].endpoint"), target.get("endpoint")?))
+        }));
+    }
+    found
+}
+
 /// A model is answered by the registry or by an endpoint, and the keys of one say nothing about the other.
 fn one_source(model: &Node, i: usize, mistakes: &mut Vec<Mistake>) {
     let Value::Map(entries) = &model.value else { return };
     let has_endpoint = model.get("endpoint").is_some();
-    let (foreign, why): (&[&str], _) = if has_endpoint {
-        (&["artifact", "label", "engine"], "no `artifact`, `label` or `engine` beside `endpoint`")
+    let (foreign, why): (&[&str], _) = if model.get("targets").is_some() {
+        (
+            &["artifact", "label", "engine", "endpoint", "upstream_model"],
+            "a source in each of the `targets` and none beside them",
+        )
+    } else if has_endpoint {
+        (
+            &["artifact", "label", "engine", "routing"],
+            "no `artifact`, `label`, `engine` or `routing` beside `endpoint`",
+        )
     } else {
         (
-            &["upstream_model", "kind", "tokenizer", "tokenize", "context_tokens"],
-            "`upstream_model`, `kind`, `tokenizer`, `tokenize` and `context_tokens` only beside `endpoint`",
+            &["upstream_model", "kind", "routing", "tokenizer", "tokenize", "context_tokens"],
+            "`upstream_model`, `kind`, `tokenizer`, `tokenize` and `context_tokens` only beside `endpoint`, `routing` only beside `targets`",
         )
     };
     for entry in entries.iter().filter(|entry| foreign.contains(&entry.key.as_str())) {

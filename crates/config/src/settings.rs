@@ -8,6 +8,7 @@ mod tls;
 
 pub use identity::{CertificateMatch, CertificateRule, Grants, Identity, Issuer, IssuerKeys, Throttle};
 pub use tls::GatewayTls;
+pub(crate) mod targets;
 
 use crate::boundary::EnclaveBoundary;
 use crate::formats;
@@ -20,6 +21,7 @@ use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use targets::{Timeouts, VirtualModel};
 use url::Url;
 
 /// A checked configuration. Only [`crate::parse`] makes one.
@@ -54,6 +56,7 @@ pub struct Gateway {
     pub tls: Option<GatewayTls>,
     pub drain_grace: Duration,
     pub keep_alive: Duration,
+    pub target_header: bool,
     pub limits: GatewayLimits,
 }
 
@@ -82,6 +85,7 @@ pub struct Model {
     pub name: ModelName,
     pub source: ModelSource,
     pub terms: ModelTerms,
+    pub timeouts: Timeouts,
 }
 
 /// Where a model's answers come from.
@@ -91,6 +95,8 @@ pub enum ModelSource {
     Artifact { artifact: ModelName, label: Label, engine: EngineSettings },
     /// An OpenAI-compatible server. In sealed tiers its host lies inside the enclave.
     Endpoint { base_url: Url, upstream_model: ModelName, kind: Kind, counting: EndpointCounting },
+    /// Several of either kind.
+    Targets(VirtualModel),
 }
 
 /// How the prompts for a server elsewhere are counted.
@@ -164,6 +170,7 @@ fn gateway(wire: &wire::Gateway, base: &Path) -> Result<Gateway, String> {
         tls: wire.tls.as_ref().map(|wire| tls::convert(wire, base)),
         drain_grace: wire.drain_grace.get(),
         keep_alive: wire.keep_alive.get(),
+        target_header: wire.target_header,
         limits: GatewayLimits {
             request_body_bytes: wire.limits.request_body_bytes.get(),
             header_bytes: wire.limits.header_bytes.get(),
@@ -186,6 +193,16 @@ fn model(wire: wire::Model) -> Result<Model, String> {
         output_tokens_default: wire.output_tokens_default.map(u64::from),
         output_tokens_max: wire.output_tokens_max.map(u64::from),
     };
+    let timeouts = targets::timeouts(wire.timeouts);
+    if !wire.targets.is_empty() {
+        let targets = wire.targets.into_iter().map(|target| targets::target(target, &name));
+        let source = ModelSource::Targets(VirtualModel {
+            kind: wire.kind.unwrap_or_default(),
+            targets: targets.collect::<Result<_, _>>()?,
+            routing: targets::routing(wire.routing)?,
+        });
+        return Ok(Model { name, source, terms, timeouts });
+    }
     let source = match wire.endpoint {
         Some(endpoint) => ModelSource::Endpoint {
             base_url: formats::endpoint(&endpoint)?,
@@ -197,21 +214,23 @@ fn model(wire: wire::Model) -> Result<Model, String> {
                 context_tokens: wire.context_tokens,
             },
         },
-        None => {
-            let engine = wire.engine.unwrap_or_default();
-            ModelSource::Artifact {
-                artifact: wire.artifact.map_or(Ok(name.clone()), name_of)?,
-                label: wire.label.as_deref().unwrap_or("production").parse().map_err(|e| format!("{e}"))?,
-                engine: EngineSettings {
-                    threads: engine.threads,
-                    context_tokens: engine.context_tokens,
-                    parallel: engine.parallel,
-                    queue: engine.queue,
-                },
-            }
-        }
+        None => ModelSource::Artifact {
+            artifact: wire.artifact.map_or(Ok(name.clone()), name_of)?,
+            label: wire.label.as_deref().unwrap_or("production").parse().map_err(|e| format!("{e}"))?,
+            engine: engine(wire.engine),
+        },
     };
-    Ok(Model { name, source, terms })
+    Ok(Model { name, source, terms, timeouts })
+}
+
+fn engine(wire: Option<wire::Engine>) -> EngineSettings {
+    let wire = wire.unwrap_or_default();
+    EngineSettings {
+        threads: wire.threads,
+        context_tokens: wire.context_tokens,
+        parallel: wire.parallel,
+        queue: wire.queue,
+    }
 }
 
 /// The tree as JSON, each scalar read as its schema asks; groups and lists that hold nothing are left out.

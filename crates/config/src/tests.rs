@@ -243,6 +243,28 @@ fn json_with(key: &str, value: &str) -> String {
     serde_json::to_string_pretty(&file).unwrap()
 }
 
+/// The keys of a virtual model that has `key` set to `value`; `None` when it is not one of them.
+fn virtual_model_with(key: &str, value: &str) -> Option<String> {
+    let nested = |key: &str| match key.rsplit_once('.') {
+        None => format!("{key}: {value}"),
+        Some(("hedge", "percent")) => format!("hedge: {{after: p95, percent: {value}}}"),
+        Some((group, key)) => format!("{group}: {{{key}: {value}}}"),
+    };
+    if let Some(key) = key.strip_prefix("models.routing.") {
+        return Some(format!("targets: [{{artifact: a}}], routing: {{{}}}", nested(key)));
+    }
+    if let Some(key) = key.strip_prefix("models.timeouts.") {
+        return Some(format!("timeouts: {{{}}}", nested(key)));
+    }
+    let key = key.strip_prefix("models.targets.")?;
+    let source = match key {
+        "model" | "artifact" | "endpoint" => "",
+        "upstream_model" => "endpoint: 'http://127.0.0.1/v1', ",
+        _ => "artifact: b, ",
+    };
+    Some(format!("targets: [{{artifact: a}}, {{{source}{}}}]", nested(key)))
+}
+
 /// A file that is complete and has `key` set to `value`.
 fn yaml_with(key: &str, value: &str) -> String {
     if key.starts_with("identity.") || key.starts_with("gateway.tls.") {
@@ -250,7 +272,12 @@ fn yaml_with(key: &str, value: &str) -> String {
     }
     let value = if value.starts_with(['[', '{']) { value.to_owned() } else { format!("\"{value}\"") };
     let number = value.trim_matches('"').parse::<i64>().is_ok();
-    let value = if number { value.trim_matches('"').to_owned() } else { value };
+    let boolean = matches!(value.trim_matches('"'), "true" | "false");
+    let value = if number || boolean { value.trim_matches('"').to_owned() } else { value };
+    if let Some(model) = virtual_model_with(key, &value) {
+        let models = format!("[{{name: smollm2-135m-instruct}}, {{name: m, {model}}}]");
+        return format!("tier: connected\nledger: {{origin: a/b}}\nmodels: {models}\n");
+    }
     if let Some(below) = key.strip_prefix("limits.") {
         return limit_with(below, &value);
     }
@@ -379,4 +406,103 @@ fn symmetric_algorithms_and_none_cannot_be_configured() {
         let found = mistakes(&json_with("identity.issuers.algorithms", &format!("[\"{bad}\"]")));
         assert!(found[0].contains("[E0104] identity.issuers[0].algorithms[0]"), "{found:?}");
     }
+}
+
+const POOL: &str = "\
+network: { enclave: [corp.example] }
+models:
+  - name: small
+  - name: pool
+    targets:
+      - endpoint: http://vllm-1.corp.example:8000/v1
+        upstream_model: org/big
+        weight: 2
+        continues: true
+        timeouts: { first_token: 5s }
+      - { artifact: small, label: canary, canary_percent: 5 }
+      - { model: small, tier: 1 }
+    routing: { affinity: 4 KiB, canary_sticks_to: project, hedge: { after: p95 } }
+    timeouts: { total: 10m }
+ledger: { origin: a.example/l }
+";
+
+#[test]
+fn a_virtual_model_has_targets_with_names_tiers_and_shares() {
+    let config = parse(POOL, Path::new("h.yaml")).unwrap();
+    let ModelSource::Targets(pool) = &config.models[1].source else { panic!("{:?}", config.models[1]) };
+    let names: Vec<_> =
+        pool.targets.iter().map(|target| (target.name.as_str(), target.tier, target.weight)).collect();
+    assert_eq!(names, [("vllm-1.corp.example:8000", 0, 2), ("small:canary", 0, 1), ("small", 1, 1)]);
+    assert_eq!((pool.targets[1].canary_percent, pool.targets[0].continues), (5, true));
+    assert_eq!(pool.routing.hedge.unwrap().after, HedgeDelay::Percentile(95));
+    assert_eq!(pool.routing.retry_percent, 20);
+    assert_eq!(config.models[1].timeouts.total, Some(std::time::Duration::from_secs(600)));
+}
+
+#[test]
+fn targets_that_contradict_each_other_are_refused_each_with_its_place() {
+    let cases = [
+        (
+            "{ model: small, tier: 1 }",
+            "{ model: pool, tier: 1 }",
+            "targets[2].model: expected another model of this list",
+        ),
+        ("{ model: small, tier: 1 }", "{ model: nobody }", "targets[2].model: expected another model"),
+        (
+            "{ model: small, tier: 1 }",
+            "{ model: small, artifact: small }",
+            "targets[2]: expected one of model, artifact and endpoint, found model and artifact",
+        ),
+        (
+            "{ model: small, tier: 1 }",
+            "{ tier: 1 }",
+            "targets[2]: expected one of model, artifact and endpoint, found nothing",
+        ),
+        (
+            "{ model: small, tier: 1 }",
+            "{ model: small, label: x }",
+            "targets[2].label: expected no `label` beside `model`",
+        ),
+        (
+            "{ model: small, tier: 1 }",
+            "{ artifact: small, label: canary }",
+            "targets[2]: expected each target once, found `small:canary` again",
+        ),
+        ("{ first_token: 5s }", "{ total: 5s }", "targets[0].timeouts.total: expected"),
+        (
+            "canary_percent: 5",
+            "canary_percent: 100",
+            "targets[1].canary_percent: expected a whole number from 1 to 99",
+        ),
+        (
+            "{ after: p95 }",
+            "{ after: p100 }",
+            "routing.hedge.after: expected `p50` to `p99` or a length of time",
+        ),
+        (
+            "  - name: pool\n",
+            "  - name: pool\n    artifact: x\n",
+            "models[1].artifact: expected a source in each of the `targets`",
+        ),
+        ("  - name: small\n", "  - name: small\n    routing: {}\n", "models[0].routing: expected"),
+        (
+            "vllm-1.corp.example",
+            "evil.example",
+            "[E0106] models[1].targets[0].endpoint: expected a host inside",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let text = POOL.replacen(from, to, 1);
+        assert_ne!(text, POOL);
+        let found = mistakes(&text);
+        assert!(found.iter().any(|mistake| mistake.contains(expected)), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn canaries_alone_are_no_plan() {
+    let text = "models:\n  - name: p\n    targets: [{ artifact: a, canary_percent: 60 }, { artifact: b, canary_percent: 60 }]\nledger: { origin: a.example/l }\n";
+    let found = mistakes(text);
+    assert!(found.iter().any(|m| m.contains("at most 100 percent together, found 120")), "{found:?}");
+    assert!(found.iter().any(|m| m.contains("expected a target that is not a canary")), "{found:?}");
 }

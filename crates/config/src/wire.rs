@@ -9,6 +9,9 @@ pub(crate) use identity::{CertificateMatch, CertificateRule, Identity, Issuer, M
 pub use identity::{SurfaceName, TokenAlgorithm};
 pub(crate) use tls::Tls;
 pub use tls::{ClientCertificates, CrlOverdue};
+pub(crate) mod targets;
+
+pub use targets::StickTo;
 
 use crate::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
@@ -122,6 +125,8 @@ pub(crate) struct Gateway {
     pub(crate) drain_grace: HumanDuration,
     /// How often a quiet event stream gets a comment, so that proxies in between do not cut it.
     pub(crate) keep_alive: HumanDuration,
+    /// Whether answers name the target they came from, in the header `x-hermetic-target`.
+    pub(crate) target_header: bool,
     /// Every limit of the front door, each with the reason for its default.
     pub(crate) limits: Limits,
 }
@@ -134,6 +139,7 @@ impl Default for Gateway {
             tls: None,
             drain_grace: HumanDuration::from_millis(30_000),
             keep_alive: HumanDuration::from_millis(15_000),
+            target_header: false,
             limits: Limits::default(),
         }
     }
@@ -218,7 +224,7 @@ pub(crate) struct Model {
     #[serde(default)]
     #[schemars(extend("format" = "model-name", "examples" = ["meta-llama/Llama-3.1-8B-Instruct"]))]
     pub(crate) upstream_model: Option<String>,
-    /// What the server behind `endpoint` does. Default `chat`. Artifacts say it themselves.
+    /// What the server behind `endpoint`, or a virtual model, does. Default `chat`. Artifacts say it themselves.
     #[serde(default)]
     pub(crate) kind: Option<Kind>,
     /// What the model costs. Without a price it costs nothing, and limits on tokens hold all the same.
@@ -250,6 +256,15 @@ pub(crate) struct Model {
     #[serde(default)]
     #[schemars(range(min = 1, max = 100_000_000), extend("examples" = [131_072]))]
     pub(crate) context_tokens: Option<u32>,
+    /// Makes this a virtual model: each request goes to one of these. Contradicts `artifact` and `endpoint`.
+    #[serde(default)]
+    pub(crate) targets: Vec<targets::Target>,
+    /// How a virtual model's targets are chosen.
+    #[serde(default)]
+    pub(crate) routing: Option<targets::Routing>,
+    /// How long the model's answers may take.
+    #[serde(default)]
+    pub(crate) timeouts: Option<targets::Timeouts>,
 }
 
 /// What a model does.

@@ -22,6 +22,7 @@ mod collect;
 mod commitment;
 mod context;
 mod counting;
+mod course;
 mod error;
 mod following;
 mod gateway;
@@ -57,5 +58,8 @@ pub use limiting::{Limiting, ModelTerms, OUTPUT_TOKENS_DEFAULT};
 pub use options::GatewayOptions;
 pub use pages::{Page, PageLookup};
 pub use recovery::{LimitsOnRecord, RecoverError, RulesRefused, recover};
-pub use routing::{Route, RouteState, RoutingTable, Target};
+pub use routing::{
+    Fleet, Hedge, HedgeAfter, Plan, PlanRules, PlanState, PlannedTarget, Route, RouteState, RoutingTable,
+    StickTo, Target, Timeouts,
+};
 pub use tls::{ClientAuthentication, OverdueLists, Tls, TlsError, TlsFiles, TlsLimits};

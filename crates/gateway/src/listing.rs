@@ -59,6 +59,6 @@ fn object(route: &Arc<Route>) -> ModelObject {
         created: route.created,
         owned_by: "hermetic",
         kind: route.kind.as_str(),
-        digest: route.digest.map(|digest| digest.to_string()),
+        digest: route.digest().map(|digest| digest.to_string()),
     }
 }

@@ -41,6 +41,12 @@ pub struct GatewayOptions {
     pub engine_time_max: Duration,
     /// A client that takes nothing of a stream for this long has left. Default 60 s.
     pub client_stall_timeout: Duration,
+    /// Whether answers name the target they came from (`x-hermetic-target`). Default no: which engine answers is the
+    /// operator's affair, and a caller who sees it comes to depend on it.
+    pub names_target: bool,
+    /// How often the engines of virtual models are looked after: whether they are there, and what they say of their
+    /// load. Default 2 s: a queue of a busy engine changes within seconds, and a scrape costs it a millisecond.
+    pub attend_interval: Duration,
     /// Idle connections kept to each engine by each thread. Default 64.
     pub idle_upstream_max: usize,
     /// Largest request whose tokens are counted on the serving thread. Default 32 KiB: counting that much keeps others
@@ -71,6 +77,8 @@ impl GatewayOptions {
             engine_timeout: Duration::from_secs(300),
             engine_time_max: Duration::from_secs(300),
             client_stall_timeout: Duration::from_secs(60),
+            names_target: false,
+            attend_interval: Duration::from_secs(2),
             idle_upstream_max: 64,
             count_inline_bytes_max: 32 << 10,
             tokenize_timeout: Duration::from_secs(2),

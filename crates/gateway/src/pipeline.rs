@@ -35,8 +35,8 @@ pub(crate) async fn answer(
     // authorize: Cedar's permit for this owner, surface and model. A refusal is put on record.
     let permitted = authorize::authorize(thread, asked).await?;
     // (guard input: detectors over every text span.)
-    // route: the engine that serves the model, if it is ready.
-    let routed = route::route(permitted)?;
+    // route: the model's plan of targets, and the one that is asked first.
+    let routed = route::route(thread, permitted)?;
     // count: the tokens of the prompt, by the model's own tokenizer where it is known. One that does not fit ends here.
     let counted = count::count(thread, routed).await?;
     // limit: hold the most the request may use on every limit that speaks of it. A refusal is put on record.

@@ -51,8 +51,8 @@ fn readiness(shared: &Shared) -> Response<AnswerBody> {
         RouteState::Starting => "starting",
         RouteState::Failed => "failed",
     };
-    let models: BTreeMap<_, _> = table.routes().map(|r| (r.model.to_string(), state(r.state))).collect();
-    let serves = table.routes().any(|route| route.state == RouteState::Ready);
+    let models: BTreeMap<_, _> = table.routes().map(|r| (r.model.to_string(), state(r.state()))).collect();
+    let serves = table.routes().any(|route| route.state() == RouteState::Ready);
     let ready = ledger == "writing" && keys == "fresh" && accepting && serves;
     let body = serde_json::to_vec(&Readiness { ready, ledger, keys, accepting, models }).unwrap_or_default();
     let mut response = ok("application/json", Bytes::from(body));

@@ -253,6 +253,7 @@ fn interrupted(
             content_kept: false,
             charges: open.holds.iter().map(charge).collect(),
             cut: false,
+            attempts: Vec::new(),
         }),
     )
 }

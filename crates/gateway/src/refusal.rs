@@ -58,6 +58,8 @@ pub(crate) enum RefusalKind {
     ModelStarting { model: ModelName },
     #[error("the engine of the model `{model}` has failed")]
     ModelFailed { model: ModelName },
+    #[error("no engine of the model `{model}` can be reached")]
+    NoTarget { model: ModelName, after: Duration },
     #[error("the request cannot be put on record, so it is not answered")]
     Ledger(#[source] AppendError),
     #[error("the content of the request cannot be kept, so it is not answered")]
@@ -99,6 +101,14 @@ fn suggestions(near: &[String]) -> String {
 }
 
 impl RefusalKind {
+    /// A failed call, by where it failed: an answer that broke off is the same whether any of it had left.
+    pub(crate) fn of_call(error: CallError) -> Self {
+        match error {
+            CallError::Answer(error) => Self::Answer(error),
+            error => Self::Call(error),
+        }
+    }
+
     pub(crate) fn of(self, request: RequestId) -> Refused {
         Refused { kind: self, request: Some(request) }
     }
@@ -139,15 +149,19 @@ impl Diagnose for RefusalKind {
             Self::PromptTooLong { .. } => Code::new("E0712"),
             Self::ModelStarting { .. } => Code::new("E0812"),
             Self::ModelFailed { .. } => Code::new("E0813"),
-            Self::Call(CallError::Upstream(UpstreamError::Connect(_)) | CallError::Request(_)) => {
-                Code::new("E0814")
-            }
-            Self::Call(CallError::Upstream(UpstreamError::Broken(_)))
-            | Self::Answer(CollectError::BrokenOff) => Code::new("E0815"),
-            Self::Call(CallError::Silent { .. }) | Self::Answer(CollectError::Silent { .. }) => {
-                Code::new("E0816")
-            }
-            Self::Answer(CollectError::TooLarge { .. }) => Code::new("E0817"),
+            Self::Call(
+                CallError::Upstream(UpstreamError::Connect(_) | UpstreamError::ConnectSilent { .. })
+                | CallError::Request(_),
+            ) => Code::new("E0814"),
+            Self::Call(CallError::Upstream(UpstreamError::Broken(_))) => Code::new("E0815"),
+            Self::Call(CallError::Silent { .. }) => Code::new("E0816"),
+            Self::Call(CallError::OutOfTime { .. }) => Code::new("E0822"),
+            Self::Call(CallError::Answer(error)) | Self::Answer(error) => match error {
+                CollectError::BrokenOff => Code::new("E0815"),
+                CollectError::Silent { .. } => Code::new("E0816"),
+                CollectError::TooLarge { .. } => Code::new("E0817"),
+            },
+            Self::NoTarget { .. } => Code::new("E0821"),
             Self::Draining => Code::new("E0818"),
             Self::TooManyConnections { .. } => Code::new("E0819"),
             Self::NoRandomness => Code::new("E0820"),
@@ -178,9 +192,10 @@ impl Diagnose for RefusalKind {
             Self::Policy(_) => {
                 Some("ask whoever keeps the policies; they find this request by its id".to_owned())
             }
-            Self::ModelStarting { .. } | Self::TooManyConnections { .. } | Self::Draining => {
-                Some("try again shortly".to_owned())
-            }
+            Self::ModelStarting { .. }
+            | Self::NoTarget { .. }
+            | Self::TooManyConnections { .. }
+            | Self::Draining => Some("try again shortly".to_owned()),
             _ => None,
         }
     }

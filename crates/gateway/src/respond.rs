@@ -3,6 +3,7 @@
 
 use crate::body::AnswerBody;
 use crate::collect::CollectError;
+use crate::context::Thread;
 use crate::limit_refusal::LimitRefused;
 use crate::rate_headers;
 use crate::refusal::{RefusalKind, Refused};
@@ -26,6 +27,9 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const X_ADMITTED: HeaderName = HeaderName::from_static("x-hermetic-admitted");
 /// Leaf of the settling record. Only on plain answers: a stream's head leaves before it is settled.
 const X_SETTLED: HeaderName = HeaderName::from_static("x-hermetic-settled");
+
+/// The target that answered, where the operator wants callers to know. A stream that was resumed began there.
+const X_TARGET: HeaderName = HeaderName::from_static("x-hermetic-target");
 
 /// Who can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +93,10 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::ModelStarting { .. } => busy(Blame::Operator, 5),
         RefusalKind::ModelFailed { .. } => busy(Blame::Engine, 30),
         RefusalKind::Ledger(_) | RefusalKind::Content(_) => busy(Blame::Operator, 5),
-        RefusalKind::Call(CallError::Silent { .. }) | RefusalKind::Answer(CollectError::Silent { .. }) => {
-            engine(S::GATEWAY_TIMEOUT, None)
+        RefusalKind::Call(CallError::Silent { .. } | CallError::OutOfTime { .. })
+        | RefusalKind::Answer(CollectError::Silent { .. }) => engine(S::GATEWAY_TIMEOUT, None),
+        RefusalKind::NoTarget { after, .. } => {
+            busy(Blame::Engine, u32::try_from(after.as_secs()).unwrap_or(u32::MAX).max(1))
         }
         RefusalKind::Call(_) => engine(S::BAD_GATEWAY, Some(1)),
         RefusalKind::Answer(CollectError::BrokenOff) => engine(S::BAD_GATEWAY, Some(1)),
@@ -193,24 +199,25 @@ pub(crate) fn note(metrics: &Metrics, kind: &RefusalKind, request: Option<Reques
 
 /// A plain answer of an engine, with the proofs that both of its records are durable.
 pub(crate) fn whole(
+    thread: &Thread,
     reserved: &Reserved,
     head: AnswerHead,
     body: Bytes,
     (admitted, settled): (Admitted, Settled),
 ) -> Response<AnswerBody> {
-    let mut response = from_engine(reserved, head, AnswerBody::Whole(body), admitted);
+    let mut response = from_engine((thread, reserved), head, AnswerBody::Whole(body), admitted);
     response.headers_mut().insert(X_SETTLED, HeaderValue::from(settled.leaf()));
     response
 }
 
 /// The head of a stream, with the proof that its admitting record is durable.
 pub(crate) fn stream(
+    thread: &Thread,
     reserved: &Reserved,
-    head: AnswerHead,
-    events: mpsc::Receiver<Bytes>,
+    (head, events): (AnswerHead, mpsc::Receiver<Bytes>),
     admitted: Admitted,
 ) -> Response<AnswerBody> {
-    let mut response = from_engine(reserved, head, AnswerBody::Stream(events), admitted);
+    let mut response = from_engine((thread, reserved), head, AnswerBody::Stream(events), admitted);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx, where one stands in front, would otherwise hold events back until its buffer is full.
@@ -219,7 +226,7 @@ pub(crate) fn stream(
 }
 
 fn from_engine(
-    reserved: &Reserved,
+    (thread, reserved): (&Thread, &Reserved),
     head: AnswerHead,
     body: AnswerBody,
     admitted: Admitted,
@@ -231,6 +238,11 @@ fn from_engine(
     headers.insert(header::CONTENT_TYPE, content_type);
     if let Some(retry_after) = head.retry_after {
         headers.insert(header::RETRY_AFTER, retry_after);
+    }
+    if thread.shared.options.names_target
+        && let Ok(target) = HeaderValue::from_str(&head.target)
+    {
+        headers.insert(X_TARGET, target);
     }
     headers.insert(X_ADMITTED, HeaderValue::from(admitted.leaf()));
     rate_headers::insert(headers, reserved);

@@ -1,12 +1,28 @@
 //! Which model is served where. The composition puts a new table in place whenever a worker changes state; a request
 //! sees one table from beginning to end.
+//!
+//! ```text
+//! RoutingTable ── Route (the name callers use) ── Plan ── PlannedTarget ── Target (a place, and how it fares)
+//! ```
+//!
+//! A model with one source has a plan of one target; a virtual model one of several, in tiers.
+
+mod fleet;
+mod plan;
+mod target;
+
+pub(crate) mod attend;
+
+pub use fleet::Fleet;
+pub(crate) use plan::{Chosen, Wish, hash};
+pub use plan::{Hedge, HedgeAfter, Plan, PlanRules, PlanState, PlannedTarget, StickTo, Timeouts};
+pub use target::Target;
+pub(crate) use target::{Ended, Place};
 
 use crate::counting::Counting;
 use hermetic_digest::Digest;
 use hermetic_ids::{ModelKind, ModelName};
-use http::HeaderValue;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Routes by model name. Immutable.
@@ -15,25 +31,20 @@ pub struct RoutingTable {
     routes: BTreeMap<ModelName, Arc<Route>>,
 }
 
-/// One model and the engine that serves it.
+/// One model, as callers and policies name it, and where its requests may go.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub model: ModelName,
     pub kind: ModelKind,
-    /// Digest of the served weights' manifest; `None` for an engine outside the registry.
-    pub digest: Option<Digest>,
     /// When this version entered service, seconds since 1970.
     pub created: u64,
-    pub target: Arc<Target>,
-    /// What the engine calls the model, where that is something else.
-    pub upstream_name: Option<String>,
-    pub state: RouteState,
+    pub plan: Plan,
     /// How its prompts are counted.
     pub counting: Counting,
 }
 
 /// Whether requests can be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouteState {
     Ready,
     /// Loading, or being restarted after a crash.
@@ -42,37 +53,18 @@ pub enum RouteState {
     Failed,
 }
 
-/// Where an engine listens, speaking OpenAI over HTTP/1.1.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Target {
-    pub(crate) place: Place,
-    /// Put before `/v1/…`; empty or beginning with a slash.
-    pub(crate) base_path: String,
-    pub(crate) host: HeaderValue,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
-    Unix(PathBuf),
-    Tcp { host: String, port: u16 },
-}
-
-impl Target {
-    /// A worker on this machine.
-    pub fn unix(path: PathBuf) -> Self {
-        Self { place: Place::Unix(path), base_path: String::new(), host: HeaderValue::from_static("worker") }
+impl Route {
+    /// The state of its best target.
+    pub fn state(&self) -> RouteState {
+        self.plan.targets().iter().map(|target| target.state).min().unwrap_or(RouteState::Failed)
     }
 
-    /// An engine inside the enclave. `None` when the host cannot stand in a `Host` header or the base
-    /// path is not one.
-    pub fn tcp(host: &str, port: u16, base_path: &str) -> Option<Self> {
-        let header = HeaderValue::from_str(&format!("{host}:{port}")).ok()?;
-        let base_path = base_path.trim_end_matches('/').to_owned();
-        let well_formed = base_path.parse::<http::uri::PathAndQuery>().is_ok() && base_path.starts_with('/');
-        if !base_path.is_empty() && !well_formed {
-            return None;
-        }
-        Some(Self { place: Place::Tcp { host: host.to_owned(), port }, base_path, host: header })
+    /// Digest of the served weights' manifest, when it is the same whichever target answers; `None` for engines outside
+    /// the registry, and while two versions are served side by side.
+    pub fn digest(&self) -> Option<Digest> {
+        let mut digests = self.plan.targets().iter().map(|target| target.digest);
+        let first = digests.next().flatten();
+        if digests.all(|digest| digest == first) { first } else { None }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::body::AnswerBody;
 use crate::context::{Shared, Thread};
 use crate::peer::Peer;
 use crate::refusal::{RefusalKind, Refused};
+use crate::routing::attend;
 use crate::upstream::Pool;
 use crate::{following, listing, pipeline, probes, respond, tls};
 use hermetic_inference_api::Surface;
@@ -44,6 +45,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows: b
     let thread = Rc::new(Thread { shared, pool: Pool::default(), tasks: TaskTracker::new() });
     if follows {
         thread.tasks.spawn_local(following::follow(Rc::clone(&thread)));
+        thread.tasks.spawn_local(attend::attend(Rc::clone(&thread)));
     }
     accept_until_drain(&thread, &listener).await;
     // From here on new connections are refused by the kernel; those that are open end after their present request.

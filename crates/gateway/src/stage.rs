@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod admit;
+pub(crate) mod attempts;
 pub(crate) mod authorize;
 pub(crate) mod call;
 pub(crate) mod count;
@@ -9,6 +10,7 @@ pub(crate) mod exchange;
 pub(crate) mod identify;
 pub(crate) mod limit;
 pub(crate) mod read;
+pub(crate) mod resume;
 pub(crate) mod route;
 pub(crate) mod settle;
 pub(crate) mod stream;

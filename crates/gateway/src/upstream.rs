@@ -17,14 +17,15 @@ use hyper_util::rt::TokioIo;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 type Sender = SendRequest<Full<Bytes>>;
 
-/// Idle connections by target.
+/// Idle connections by the target's key.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<Arc<Target>, Vec<Sender>>>,
+    idle: RefCell<HashMap<Arc<str>, Vec<Sender>>>,
     /// Nothing is kept any more.
     closed: Cell<bool>,
 }
@@ -42,6 +43,8 @@ pub(crate) struct Lease {
 pub(crate) enum UpstreamError {
     #[error("the engine cannot be reached")]
     Connect(#[source] ConnectError),
+    #[error("the engine accepted no connection within {} ms", .after.as_millis())]
+    ConnectSilent { after: Duration },
     #[error("the engine broke off")]
     Broken(#[source] hyper::Error),
 }
@@ -53,6 +56,7 @@ impl Pool {
         shared: &Shared,
         tasks: &TaskTracker,
         target: &Arc<Target>,
+        within: Option<Duration>,
     ) -> Result<Lease, UpstreamError> {
         while let Some(mut sender) = self.take_idle(target) {
             // Ready at once, but for the moment in which the connection's task notices that the answer has ended.
@@ -60,11 +64,24 @@ impl Pool {
                 return Ok(Lease { target: Arc::clone(target), sender, reused: true });
             }
         }
-        self.connect(shared, tasks, target).await
+        self.connect(shared, tasks, target, within).await
     }
 
-    /// A new connection to `target`.
+    /// A new connection to `target`, in the connector's own time or `within` less.
     pub(crate) async fn connect(
+        &self,
+        shared: &Shared,
+        tasks: &TaskTracker,
+        target: &Arc<Target>,
+        within: Option<Duration>,
+    ) -> Result<Lease, UpstreamError> {
+        let connecting = self.dial(shared, tasks, target);
+        let Some(after) = within else { return connecting.await };
+        let connected = tokio::time::timeout(after, connecting).await;
+        connected.unwrap_or(Err(UpstreamError::ConnectSilent { after }))
+    }
+
+    async fn dial(
         &self,
         shared: &Shared,
         tasks: &TaskTracker,
@@ -86,7 +103,7 @@ impl Pool {
     }
 
     fn take_idle(&self, target: &Arc<Target>) -> Option<Sender> {
-        self.idle.borrow_mut().get_mut(target)?.pop()
+        self.idle.borrow_mut().get_mut(&target.key)?.pop()
     }
 
     /// Puts a connection back whose answer was read to the end.
@@ -95,7 +112,7 @@ impl Pool {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let senders = idle.entry(lease.target).or_default();
+        let senders = idle.entry(Arc::clone(&lease.target.key)).or_default();
         if !lease.sender.is_closed() && senders.len() < idle_max {
             senders.push(lease.sender);
         }

@@ -8,6 +8,8 @@ mod answers;
 mod budgets;
 #[path = "it/capture.rs"]
 mod capture;
+#[path = "it/chaos.rs"]
+mod chaos;
 #[path = "it/client.rs"]
 mod client;
 #[path = "it/counting.rs"]
@@ -24,6 +26,8 @@ mod limits;
 mod records;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/routing.rs"]
+mod routing;
 #[path = "it/site.rs"]
 mod site;
 #[path = "it/streams.rs"]

@@ -13,6 +13,7 @@ mod incidents;
 pub(crate) mod limits;
 mod models;
 mod pages;
+mod plans;
 mod policies;
 mod routes;
 mod tokenizers;
@@ -163,6 +164,7 @@ fn gateway_options(enclave: &Enclave) -> GatewayOptions {
     let mut options = GatewayOptions::new(settings.listen);
     options.drain_grace = settings.drain_grace;
     options.keep_alive_interval = settings.keep_alive;
+    options.names_target = settings.target_header;
     options.body_bytes_max = bytes(settings.limits.request_body_bytes);
     options.header_bytes_max = bytes(settings.limits.header_bytes);
     options.connections_max = bytes(settings.limits.connections.into());

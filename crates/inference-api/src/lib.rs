@@ -12,23 +12,27 @@
 //! - [`EventScanner`] yields the same events, byte for byte, however the stream was cut.
 
 mod answer;
+mod continuation;
 mod edit;
 mod error_body;
 mod facts;
 mod json;
 mod models;
 mod output;
+mod prefix;
 mod prompt;
 mod sse;
 mod surface;
 
 pub use answer::{AnswerFacts, EventFacts};
+pub use continuation::{Rewritten, StreamSoFar, may_continue};
 pub use edit::{ask_for_usage, cap_output, replace_model};
 pub use error_body::ErrorBody;
 pub use facts::{RequestFacts, RequestMistake};
 pub use json::{DEPTH_MAX, JsonMistake, TOP_LEVEL_KEYS_MAX};
 pub use models::{ModelList, ModelObject};
 pub use output::{CutChunk, each_output};
+pub use prefix::prompt_prefix;
 pub use prompt::{ChatInput, PromptInput, TextInput, Turn, each_text};
 pub use sse::{Event, EventScanner, EventTooLarge};
 pub use surface::Surface;

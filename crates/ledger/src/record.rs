@@ -377,6 +377,66 @@ pub struct RequestSettled {
     /// The answer was cut where its reservation ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// Every try at a target, in the order in which they began; at most [`ATTEMPTS_MAX`]. The answer, if there was one,
+    /// came from the last that is `answered`; before it, a resumed stream has parts of those that broke off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+}
+
+/// Most attempts a record holds: as many as a plan may have targets.
+pub const ATTEMPTS_MAX: usize = 32;
+
+/// One try at one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The target, as the configuration calls it.
+    pub target: String,
+    /// Digest of the weights' manifest that target serves; absent for engines outside the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_digest: Option<Digest>,
+    pub outcome: AttemptOutcome,
+    /// HTTP status of the engine, when it came to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// From the beginning of the attempt to the first event of a stream, or to the whole of a plain answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_ms: Option<u64>,
+    /// It was begun beside another that was slow to begin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hedged: bool,
+    /// It went on with an answer another target had begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
+    /// What this attempt used. Absent when the engine did not say, and when it is the only attempt: then it is the
+    /// request's own usage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptOutcome {
+    /// The engine answered, and its answer was handed on.
+    Answered,
+    /// The engine found the request wrong.
+    Rejected,
+    /// The engine was too busy (429, or 503 with `Retry-After`).
+    Busy,
+    /// The engine said that it failed: a 5xx status, or an error inside its stream.
+    Failed,
+    /// No connection.
+    Unreachable,
+    /// Nothing came within the time for it.
+    Silent,
+    /// The connection ended before the answer did.
+    BrokenOff,
+    /// What came was not an answer.
+    Malformed,
+    /// The other of two attempts began to answer first.
+    Overtaken,
+    /// It was given up for a reason that was not its own: the client left, the service stopped.
+    Abandoned,
 }
 
 /// How a request ended.
@@ -460,7 +520,7 @@ pub struct ReleaseMoved {
     pub release_digest: Digest,
     pub from: Option<Label>,
     pub to: Label,
-    /// `stage`, `promote` or `rollback`.
+    /// `stage`, `canary`, `promote` or `rollback`.
     pub action: String,
     /// The release that held the label before.
     pub displaced: Option<ReleaseVersion>,

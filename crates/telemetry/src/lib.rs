@@ -11,6 +11,7 @@ mod identity;
 mod limits;
 mod logging;
 mod metrics;
+mod routing;
 
 pub use gateway::{
     CountedByLabel, GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection,
@@ -19,3 +20,4 @@ pub use identity::IdentityMetrics;
 pub use limits::LimitMetrics;
 pub use logging::{LogError, LogFormat, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics};
+pub use routing::RoutingMetrics;

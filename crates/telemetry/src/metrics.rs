@@ -3,6 +3,7 @@
 use crate::gateway::GatewayMetrics;
 use crate::identity::IdentityMetrics;
 use crate::limits::LimitMetrics;
+use crate::routing::RoutingMetrics;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
@@ -16,6 +17,7 @@ pub struct Metrics {
     pub gateway: GatewayMetrics,
     pub limits: LimitMetrics,
     pub identity: IdentityMetrics,
+    pub routing: RoutingMetrics,
 }
 
 impl Metrics {
@@ -24,7 +26,8 @@ impl Metrics {
         let gateway = GatewayMetrics::register(&mut registry);
         let limits = LimitMetrics::register(&mut registry);
         let identity = IdentityMetrics::register(&mut registry);
-        Self { registry, gateway, limits, identity }
+        let routing = RoutingMetrics::register(&mut registry);
+        Self { registry, gateway, limits, identity, routing }
     }
 
     /// The text a scraper reads.

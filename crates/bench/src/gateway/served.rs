@@ -5,8 +5,8 @@ use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_digest::Digest;
 use hermetic_gateway::{
-    CommitmentSecret, Counting, Gateway, GatewayOptions, GatewayParts, ModelKind, PageLookup, Route,
-    RouteState, RoutingTable, Target,
+    CommitmentSecret, Counting, Gateway, GatewayOptions, GatewayParts, ModelKind, PageLookup, Plan,
+    PlannedTarget, Route, RoutingTable, Target,
 };
 use hermetic_identity::{Grants, Identity, IssuedKey, KeyRequest, Keys, Owner};
 use hermetic_keys::SigningKey;
@@ -90,11 +90,11 @@ fn routes(engine_port: u16) -> anyhow::Result<RoutingTable> {
     Ok(RoutingTable::new([Route {
         model: "bench".parse()?,
         kind: ModelKind::Chat,
-        digest: Some(Digest::of(b"bench")),
         created: 0,
-        target: Arc::new(target),
-        upstream_name: None,
-        state: RouteState::Ready,
+        plan: Plan::single(PlannedTarget {
+            digest: Some(Digest::of(b"bench")),
+            ..PlannedTarget::new("bench", Arc::new(target))
+        }),
         counting: Counting::default(),
     }]))
 }

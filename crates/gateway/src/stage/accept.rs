@@ -22,6 +22,8 @@ pub(crate) struct Accepted {
     /// This gateway's span in the trace.
     pub(crate) span: [u8; 8],
     pub(crate) surface: Surface,
+    /// Seed of what is left to chance for this request.
+    pub(crate) chance: u64,
     /// On the monotonic clock.
     pub(crate) started: Duration,
     pub(crate) headers: HeaderMap,
@@ -35,7 +37,7 @@ pub(crate) fn accept(
 ) -> Result<(Accepted, Incoming), Refused> {
     let started = thread.shared.clock.monotonic();
     let (head, body) = request.into_parts();
-    let (request, trace, span) =
+    let (request, trace, span, chance) =
         draw_ids(&head.headers).ok_or_else(|| RefusalKind::NoRandomness.unnamed())?;
     let refuse = |kind: RefusalKind| Err(kind.of(request));
     if head.method != Method::POST {
@@ -49,17 +51,18 @@ pub(crate) fn accept(
         return refuse(RefusalKind::Body(CollectError::TooLarge { cap }));
     }
     let peer = Arc::clone(peer);
-    Ok((Accepted { request, peer, trace, span, surface, started, headers: head.headers }, body))
+    Ok((Accepted { request, peer, trace, span, surface, chance, started, headers: head.headers }, body))
 }
 
-/// Ids of a request: one draw from the crypto library's generator.
-fn draw_ids(headers: &HeaderMap) -> Option<(RequestId, Trace, [u8; 8])> {
-    let mut random = [0u8; 40];
+/// Ids and chance of a request: one draw from the crypto library's generator.
+fn draw_ids(headers: &HeaderMap) -> Option<(RequestId, Trace, [u8; 8], u64)> {
+    let mut random = [0u8; 48];
     aws_lc_rs::rand::fill(&mut random).ok()?;
     let (request, rest) = random.split_first_chunk::<16>()?;
     let (trace, rest) = rest.split_first_chunk::<16>()?;
-    let span = rest.first_chunk::<8>()?;
-    Some((RequestId::from_bytes(*request), Trace::of(headers, *trace), *span))
+    let (span, rest) = rest.split_first_chunk::<8>()?;
+    let chance = u64::from_le_bytes(*rest.first_chunk::<8>()?);
+    Some((RequestId::from_bytes(*request), Trace::of(headers, *trace), *span, chance))
 }
 
 /// A body that is not plain JSON. Compressed bodies are refused: a kilobyte can unpack to a gigabyte.

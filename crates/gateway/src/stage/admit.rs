@@ -58,7 +58,7 @@ pub(crate) fn admit(thread: &Thread, reserved: Reserved) -> Admitting {
             owner: asked.who.owner().clone(),
             surface: asked.accepted.surface.as_str().to_owned(),
             model: reserved.route.model.clone(),
-            model_digest: reserved.route.digest,
+            model_digest: reserved.first().1.and_then(|target| target.digest),
             policy_digest: reserved.permit.digest(),
             policies: reserved.permit.policies().to_vec(),
             stream: asked.facts.stream,

@@ -70,7 +70,7 @@ fn ask_policy(
             Surface::Completions => Action::Completions,
             Surface::Embeddings => Action::Embeddings,
         },
-        model: ModelFacts { name: &route.model, kind: route.kind.as_str(), digest: route.digest.as_ref() },
+        model: ModelFacts { name: &route.model, kind: route.kind.as_str(), digest: route.digest().as_ref() },
     })
 }
 

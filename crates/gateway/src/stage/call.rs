@@ -1,48 +1,68 @@
-//! Call engine: the caller's bytes, with at most the edits that were asked for, to the engine that serves the model.
+//! Call engine: one attempt at one target. The caller's bytes, with at most the edits that were asked for, go out; an
+//! answer comes back as far as it must be there before anything of it may leave.
+//!
+//! A plain answer is read whole. A stream is read up to its first event when the model has other targets or a time to
+//! its first token: until then it can still be asked elsewhere.
 
+use crate::collect::{CollectError, collect};
 use crate::context::Thread;
+use crate::course::{Ongoing, Reason};
+use crate::routing::PlannedTarget;
 use crate::stage::limit::Reserved;
 use crate::trace::TRACEPARENT;
 use crate::upstream::{Lease, UpstreamError};
 use bytes::Bytes;
-use hermetic_inference_api::{RequestFacts, Surface, ask_for_usage, cap_output, replace_model};
+use hermetic_inference_api::{
+    Event, EventScanner, RequestFacts, Surface, ask_for_usage, cap_output, replace_model,
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The head of an engine's answer, and the connection its body will come over.
+/// An engine's answer, and the connection it came, or comes, over.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) content_type: Option<HeaderValue>,
-    pub(crate) retry_after: Option<HeaderValue>,
-    pub(crate) body: Incoming,
+    pub(crate) head: AnswerHead,
+    pub(crate) body: AnswerBytes,
     pub(crate) lease: Lease,
     /// We asked for the usage report, the caller did not: it is read and not handed on.
     pub(crate) usage_is_ours: bool,
+    pub(crate) attempt: Ongoing,
+    pub(crate) timeouts: Patience,
 }
 
-impl Answer {
-    /// What is said of the answer to the caller, and the connection, to be put back.
-    pub(crate) fn into_head(self) -> (AnswerHead, Lease) {
-        let Self { status, content_type, retry_after, lease, .. } = self;
-        (AnswerHead { status, content_type, retry_after }, lease)
-    }
+#[derive(Debug)]
+pub(crate) enum AnswerBytes {
+    Whole(Bytes),
+    Stream(Opened),
+}
 
-    /// [`Answer::into_head`], and the body that is still to come.
-    pub(crate) fn into_stream(self) -> (AnswerHead, Incoming, Lease) {
-        let Self { status, content_type, retry_after, body, lease, .. } = self;
-        (AnswerHead { status, content_type, retry_after }, body, lease)
-    }
+/// A stream, read up to its first event or not at all.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) incoming: Incoming,
+    pub(crate) scanner: EventScanner,
+    /// What was read and belongs in front: comments, and the first event.
+    pub(crate) read: Vec<Event>,
 }
 
 /// The part of an engine's head that is handed on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct AnswerHead {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<HeaderValue>,
     pub(crate) retry_after: Option<HeaderValue>,
+    /// The target that answered.
+    pub(crate) target: Arc<str>,
+}
+
+/// How long an attempt waits for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) first_token: Duration,
+    pub(crate) idle: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,54 +73,167 @@ pub(crate) enum CallError {
     Silent { after: Duration },
     #[error("the request cannot be put to the engine")]
     Request(#[source] http::Error),
+    /// The answer began and did not come whole.
+    #[error("the answer did not come whole")]
+    Answer(CollectError),
+    #[error("expected the answer within {} s, all attempts together", .total.as_secs())]
+    OutOfTime { total: Duration },
 }
 
-impl CallError {
-    /// Whether the engine can have begun to compute.
-    pub(crate) fn was_asked(&self) -> bool {
-        match self {
-            Self::Upstream(UpstreamError::Connect(_)) | Self::Request(_) => false,
-            Self::Upstream(UpstreamError::Broken(_)) | Self::Silent { .. } => true,
-        }
+/// What is put to a target: the caller's request, or the rest of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Put<'a> {
+    pub(crate) body: &'a Bytes,
+    pub(crate) facts: &'a RequestFacts,
+    pub(crate) reason: Reason,
+    /// Tokens of the answer that another target has given.
+    pub(crate) said: u64,
+}
+
+impl<'a> Put<'a> {
+    pub(crate) fn asked(reserved: &'a Reserved, reason: Reason) -> Self {
+        Self { body: &reserved.asked.body, facts: &reserved.asked.facts, reason, said: 0 }
     }
 }
 
-pub(crate) async fn call(thread: &Thread, reserved: &Reserved) -> Result<Answer, CallError> {
-    let after = thread.shared.options.engine_timeout;
-    tokio::time::timeout(after, send(thread, reserved)).await.map_err(|_| CallError::Silent { after })?
+impl Patience {
+    fn of(thread: &Thread, planned: &PlannedTarget) -> Self {
+        let idle = planned.timeouts.idle.unwrap_or(thread.shared.options.engine_timeout);
+        Self { first_token: planned.timeouts.first_token.unwrap_or(idle), idle }
+    }
 }
 
-async fn send(thread: &Thread, reserved: &Reserved) -> Result<Answer, CallError> {
-    let target = &reserved.route.target;
-    let (body, usage_is_ours) = body_for_engine(reserved);
-    let request = || request_for_engine(reserved, body.clone()).map_err(CallError::Request);
-    let mut lease =
-        thread.pool.lease(&thread.shared, &thread.tasks, target).await.map_err(CallError::Upstream)?;
+/// One attempt, up to the point described above. What it was like is in the log when this returns; a stream's attempt
+/// goes on.
+pub(crate) async fn call(
+    thread: &Thread,
+    reserved: &Reserved,
+    planned: &PlannedTarget,
+    put: Put<'_>,
+) -> (Ongoing, Result<Called, CallError>) {
+    let attempt = reserved.course.borrow().begin(thread, planned, put.reason);
+    let patience = Patience::of(thread, planned);
+    let streams = put.facts.stream;
+    let first = if streams { patience.first_token } else { patience.idle };
+    let calling = async {
+        let sending = tokio::time::timeout(first, send(thread, reserved, planned, put));
+        let (response, lease, usage_is_ours) =
+            sending.await.map_err(|_| CallError::Silent { after: first })??;
+        attempt.status(response.status());
+        let (mut head, mut incoming) = response.into_parts();
+        let head = AnswerHead {
+            status: head.status,
+            content_type: head.headers.remove(header::CONTENT_TYPE),
+            retry_after: head.headers.remove(header::RETRY_AFTER),
+            target: Arc::clone(&planned.name),
+        };
+        let body = if is_stream(&head) {
+            let waits = reserved.route.plan.has_choice() || planned.timeouts.first_token.is_some();
+            AnswerBytes::Stream(open(thread, incoming, waits.then_some(first)).await?)
+        } else {
+            let cap = thread.shared.options.answer_bytes_max;
+            AnswerBytes::Whole(collect(&mut incoming, cap, patience.idle).await.map_err(CallError::Answer)?)
+        };
+        Ok(Called { head, body, lease, usage_is_ours, patience })
+    };
+    let called = calling.await;
+    (attempt, called)
+}
+
+/// An [`Answer`] of which it is not yet said how its attempt went.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) head: AnswerHead,
+    pub(crate) body: AnswerBytes,
+    lease: Lease,
+    usage_is_ours: bool,
+    patience: Patience,
+}
+
+impl Called {
+    pub(crate) fn with(self, attempt: Ongoing) -> Answer {
+        let Self { head, body, lease, usage_is_ours, patience } = self;
+        Answer { head, body, lease, usage_is_ours, attempt, timeouts: patience }
+    }
+}
+
+fn is_stream(head: &AnswerHead) -> bool {
+    let event_stream =
+        head.content_type.as_ref().is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
+    head.status.is_success() && event_stream
+}
+
+/// Reads a stream up to its first event, if that comes before the client has to be given a sign of life.
+async fn open(thread: &Thread, incoming: Incoming, wait: Option<Duration>) -> Result<Opened, CallError> {
+    let options = &thread.shared.options;
+    let scanner = EventScanner::new(options.event_bytes_max);
+    let mut opened = Opened { incoming, scanner, read: Vec::new() };
+    let Some(wait) = wait else { return Ok(opened) };
+    let patience = wait.min(options.keep_alive_interval);
+    match tokio::time::timeout(patience, opened.read_first()).await {
+        Ok(read) => read.map(|()| opened).map_err(CallError::Answer),
+        Err(_) if wait > options.keep_alive_interval => Ok(opened),
+        Err(_) => Err(CallError::Silent { after: wait }),
+    }
+}
+
+impl Opened {
+    /// Cancel-safe: what was read is kept.
+    async fn read_first(&mut self) -> Result<(), CollectError> {
+        loop {
+            let next =
+                self.scanner.next_event().map_err(|large| CollectError::TooLarge { cap: large.cap })?;
+            if let Some(event) = next {
+                let is_event = event.data().is_some();
+                self.read.push(event);
+                if is_event {
+                    return Ok(());
+                }
+                continue;
+            }
+            match self.incoming.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.scanner.push(data);
+                    }
+                }
+                Some(Err(_)) | None => return Err(CollectError::BrokenOff),
+            }
+        }
+    }
+
+    /// The first event, once it is there.
+    pub(crate) fn first(&self) -> Option<&Event> {
+        self.read.iter().find(|event| event.data().is_some())
+    }
+}
+
+type Sent = (Response<Incoming>, Lease, bool);
+
+async fn send(
+    thread: &Thread,
+    reserved: &Reserved,
+    planned: &PlannedTarget,
+    put: Put<'_>,
+) -> Result<Sent, CallError> {
+    let (body, usage_is_ours) = body_for_engine(reserved, planned, put);
+    let request = || request_for_engine(reserved, planned, body.clone()).map_err(CallError::Request);
+    let (shared, tasks, target) = (&thread.shared, &thread.tasks, &planned.target);
+    let connect = planned.timeouts.connect;
+    let mut lease = thread.pool.lease(shared, tasks, target, connect).await.map_err(CallError::Upstream)?;
     let response = match lease.send(request()?).await {
         Err(_) if lease.is_reused() => {
             // The engine closed the idle connection while we wrote to it; it has not begun to answer.
-            lease = thread
-                .pool
-                .connect(&thread.shared, &thread.tasks, target)
-                .await
-                .map_err(CallError::Upstream)?;
+            lease = thread.pool.connect(shared, tasks, target, connect).await.map_err(CallError::Upstream)?;
             lease.send(request()?).await
         }
         sent => sent,
     };
-    let (mut head, body) = response.map(Response::into_parts).map_err(CallError::Upstream)?;
-    Ok(Answer {
-        status: head.status,
-        content_type: head.headers.remove(header::CONTENT_TYPE),
-        retry_after: head.headers.remove(header::RETRY_AFTER),
-        body,
-        lease,
-        usage_is_ours,
-    })
+    response.map(|response| (response, lease, usage_is_ours)).map_err(CallError::Upstream)
 }
 
-/// The caller's bytes, edited where that is needed, and whether the edit asks for a usage report.
-fn body_for_engine(reserved: &Reserved) -> (Bytes, bool) {
+/// The bytes for this target, edited where that is needed, and whether an edit asks for a usage report.
+fn body_for_engine(reserved: &Reserved, planned: &PlannedTarget, put: Put<'_>) -> (Bytes, bool) {
     let asked = &reserved.asked;
     let surface = asked.accepted.surface;
     // Each edit moves the places of the next, so the facts are read again behind each.
@@ -108,12 +241,13 @@ fn body_for_engine(reserved: &Reserved) -> (Bytes, bool) {
         let body = Bytes::from(body);
         RequestFacts::read(surface, &body).ok().map(|facts| (body, facts))
     };
-    let capped = reserved.tab.output_cap().filter(|_| surface.streams());
-    let capped = capped.and_then(|cap| again(cap_output(&asked.body, &asked.facts, cap)?));
-    let (body, facts) = capped.as_ref().map_or((&asked.body, &asked.facts), |(body, facts)| (body, facts));
+    let cap = reserved.tab.output_cap().filter(|_| surface.streams());
+    let capped =
+        cap.and_then(|cap| again(cap_output(put.body, put.facts, cap.saturating_sub(put.said).max(1))?));
+    let (body, facts) = capped.as_ref().map_or((put.body, put.facts), |(body, facts)| (body, facts));
     let route = &reserved.route;
     let handed_down = (route.model != asked.facts.model).then_some(route.model.as_str());
-    let name = route.upstream_name.as_deref().or(handed_down);
+    let name = planned.upstream_name.as_deref().or(handed_down);
     let renamed = name.and_then(|name| again(replace_model(body, facts, name)));
     let (body, facts) = renamed.as_ref().map_or((body, facts), |(body, facts)| (body, facts));
     match ask_for_usage(body, facts) {
@@ -122,9 +256,13 @@ fn body_for_engine(reserved: &Reserved) -> (Bytes, bool) {
     }
 }
 
-fn request_for_engine(reserved: &Reserved, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
+fn request_for_engine(
+    reserved: &Reserved,
+    planned: &PlannedTarget,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, http::Error> {
     let accepted = &reserved.asked.accepted;
-    let target = &reserved.route.target;
+    let target = &planned.target;
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(uri_for_engine(&target.base_path, accepted.surface)?)

@@ -8,7 +8,8 @@ use crate::capture::Outgoing;
 use crate::context::Thread;
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::admit::{Admission, Admitted, Admitting};
-use crate::stage::call::{Answer, CallError, call};
+use crate::stage::attempts::attempts;
+use crate::stage::call::{Answer, AnswerBytes, CallError};
 use crate::stage::limit::Reserved;
 use crate::stage::settle::{Ending, settle};
 use crate::stage::{stream, whole};
@@ -24,6 +25,10 @@ use tokio::sync::oneshot;
 pub(crate) type Reply = oneshot::Sender<Result<Response<AnswerBody>, Refused>>;
 
 /// What ended the wait for the engine and the ledger.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per request, taken apart at once; a box would be one more allocation"
+)]
 enum Opening {
     /// Both are there: the engine's head (or its failure) and a durable admitting record.
     Answered(Admitted, Result<Answer, CallError>),
@@ -53,15 +58,23 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
     thread.shared.metrics.gateway.in_flight.inc();
     let Admitting { reserved, mut admission } = admitting;
     match open(&thread, &reserved, &mut admission, &mut reply).await {
-        Opening::Answered(admitted, Ok(answer)) if stream::is_stream(&answer) => {
-            stream::hand_on(&thread, &reserved, admitted, answer, reply).await;
-        }
         Opening::Answered(admitted, Ok(answer)) => {
-            whole::hand_on(&thread, &reserved, admitted, answer, reply).await;
+            let Answer { head, body, lease, usage_is_ours, attempt, timeouts } = answer;
+            match body {
+                AnswerBytes::Whole(body) => {
+                    let plain = whole::Plain { head, body, lease };
+                    whole::hand_on(&thread, &reserved, admitted, plain, reply).await;
+                }
+                AnswerBytes::Stream(opened) => {
+                    let source = stream::Source { opened, lease, usage_is_ours, attempt, timeouts };
+                    stream::hand_on(&thread, &reserved, admitted, (head, source), reply).await;
+                }
+            }
         }
         Opening::Answered(admitted, Err(error)) => {
-            let consumed = if error.was_asked() { Consumed::SoFar } else { Consumed::Nothing };
-            let kind = RefusalKind::Call(error);
+            let asked = reserved.course.borrow().was_asked();
+            let consumed = if asked { Consumed::SoFar } else { Consumed::Nothing };
+            let kind = RefusalKind::of_call(error);
             let end = (Outcome::EngineFailed, kind.status().as_u16(), consumed);
             let ending = Ending::without_answer(&thread, &reserved, end);
             let settled = settle(&thread, &reserved, admitted, ending).await;
@@ -74,27 +87,29 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
         Opening::ClientLeft => {
             // Of a stream nothing had come; of a plain answer nobody knows how much was computed.
             let consumed = if reserved.asked.facts.stream { Consumed::SoFar } else { Consumed::Unknown };
-            settle_early(&thread, &reserved, &mut admission, (Outcome::ClientLeft, consumed)).await;
+            let end = (Outcome::ClientLeft, CLIENT_CLOSED_REQUEST, consumed);
+            settle_early(&thread, &reserved, &mut admission, end).await;
         }
         Opening::OutOfTime => {
-            let end = (Outcome::EngineFailed, Consumed::SoFar);
-            settle_early(&thread, &reserved, &mut admission, end).await;
             let kind = RefusalKind::EngineTime { after: thread.shared.options.engine_time_max };
+            let end = (Outcome::EngineFailed, kind.status().as_u16(), Consumed::SoFar);
+            settle_early(&thread, &reserved, &mut admission, end).await;
             let _ = reply.send(Err(kind.of(reserved.asked.accepted.request)));
         }
         Opening::Cut => {
-            settle_early(&thread, &reserved, &mut admission, (Outcome::EngineFailed, Consumed::SoFar)).await;
+            let end = (Outcome::EngineFailed, RefusalKind::Draining.status().as_u16(), Consumed::SoFar);
+            settle_early(&thread, &reserved, &mut admission, end).await;
             let _ = reply.send(Err(RefusalKind::Draining.of(reserved.asked.accepted.request)));
         }
     }
     thread.shared.metrics.gateway.in_flight.dec();
 }
 
-/// Calls the engine while the disk makes the admitting record durable. Dropping the call closes its connection, which
+/// Asks the plan's targets while the disk makes the admitting record durable. Dropping the call closes its connection, which
 /// tells the engine to stop.
 async fn open(thread: &Thread, reserved: &Reserved, admission: &mut Admission, reply: &mut Reply) -> Opening {
     let recorded_and_called =
-        async { tokio::try_join!(admission.durable(), async { Ok(call(thread, reserved).await) }) };
+        async { tokio::try_join!(admission.durable(), async { Ok(attempts(thread, reserved).await) }) };
     tokio::select! {
         // In the order written: an answer that is there is not thrown away because the client left a moment ago.
         biased;
@@ -113,9 +128,9 @@ async fn settle_early(
     thread: &Thread,
     reserved: &Reserved,
     admission: &mut Admission,
-    (outcome, consumed): (Outcome, Consumed),
+    end: (Outcome, u16, Consumed),
 ) {
-    let ending = Ending::without_answer(thread, reserved, (outcome, CLIENT_CLOSED_REQUEST, consumed));
+    let ending = Ending::without_answer(thread, reserved, end);
     let settled = match admission.durable().await {
         Ok(admitted) => settle(thread, reserved, admitted, ending).await.map(|_| ()),
         Err(error) => Err(RefusalKind::Ledger(error)),

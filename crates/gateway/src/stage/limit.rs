@@ -71,7 +71,7 @@ pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserve
             return Err(refuse(thread, &routed, denied).await);
         };
         downgraded_from = downgraded_from.or_else(|| Some(routed.route.model.clone()));
-        let other = route(Permitted { asked: routed.asked, permit, route: route_to })?;
+        let other = route(thread, Permitted { asked: routed.asked, permit, route: route_to })?;
         // Another model reads the prompt with another vocabulary.
         Counted { routed, prompt } = count(thread, other).await?;
     }

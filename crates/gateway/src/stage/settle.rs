@@ -101,6 +101,7 @@ pub(crate) async fn settle(
             content_kept,
             charges,
             cut,
+            attempts: reserved.course.borrow().attempts(),
         }),
     };
     let waiting_since = shared.clock.monotonic();

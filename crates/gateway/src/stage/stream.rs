@@ -4,43 +4,52 @@
 use crate::capture::Outgoing;
 use crate::collect::CollectError;
 use crate::context::Thread;
+use crate::course::Ongoing;
 use crate::refusal::RefusalKind;
 use crate::respond;
+use crate::routing::Ended;
 use crate::stage::admit::Admitted;
-use crate::stage::call::Answer;
+use crate::stage::attempts::usage;
+use crate::stage::call::{AnswerHead, CallError, Opened, Patience};
 use crate::stage::exchange::Reply;
 use crate::stage::limit::Reserved;
+use crate::stage::resume::{Continuation, resume};
 use crate::stage::settle::{Ending, settle};
 use crate::tab::Consumed;
+use crate::upstream::Lease;
 use bytes::Bytes;
 use hermetic_inference_api::{AnswerFacts, CutChunk, Event, EventFacts, EventScanner};
-use hermetic_ledger::record::Outcome;
+use hermetic_ledger::record::{AttemptOutcome, Outcome};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Events between the engine and a slow client. When they are full the engine is no longer read, and its own socket
 /// slows it down.
 const EVENTS_IN_FLIGHT: usize = 64;
 
-/// A comment, which every reader of server-sent events skips.
-const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
-
 /// Answers that are told one by one that they were cut. The OpenAI API allows as many in one request.
 const CUT_CHOICES_MAX: u64 = 128;
+
+/// A comment, which every reader of server-sent events skips.
+const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 /// How long to wait for the end of an answer whose `[DONE]` was seen, before the connection is closed instead of kept.
 const TAIL_PATIENCE: Duration = Duration::from_secs(1);
 
-pub(crate) fn is_stream(answer: &Answer) -> bool {
-    let event_stream =
-        answer.content_type.as_ref().is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
-    answer.status.is_success() && event_stream
+/// Where the events come from.
+pub(crate) struct Source {
+    pub(crate) opened: Opened,
+    pub(crate) lease: Lease,
+    pub(crate) usage_is_ours: bool,
+    pub(crate) attempt: Ongoing,
+    pub(crate) timeouts: Patience,
 }
 
 /// How a stream ended.
-enum End {
+pub(crate) enum End {
     /// With the event that ends it, not yet handed on.
     Done(Bytes),
     /// The engine closed its answer in good order, without `[DONE]`; what was left is not yet handed on.
@@ -51,54 +60,65 @@ enum End {
     /// The answer has reached what was held for it; the events that end it, not yet handed on.
     Full(Bytes),
     ClientLeft,
+    /// The engine has taken as long as was held for.
     OutOfTime,
+    /// The request's own time is over.
+    Late,
     Cut,
 }
 
-struct Flow<'a> {
-    thread: &'a Thread,
+pub(crate) struct Flow<'a> {
+    pub(crate) thread: &'a Thread,
     reserved: &'a Reserved,
-    body: Incoming,
+    pub(crate) source: Source,
     out: mpsc::Sender<Bytes>,
-    scanner: EventScanner,
-    facts: AnswerFacts,
+    pub(crate) facts: AnswerFacts,
     answer: Outgoing,
     first_byte: Option<Duration>,
-    usage_is_ours: bool,
+    deadline: Option<Instant>,
+    /// What of the answer another target could go on from.
+    pub(crate) continuation: Continuation,
 }
 
 pub(crate) async fn hand_on(
     thread: &Thread,
     reserved: &Reserved,
     admitted: Admitted,
-    answer: Answer,
+    (head, source): (AnswerHead, Source),
     reply: Reply,
 ) {
     let accepted = &reserved.asked.accepted;
     let (out, events) = mpsc::channel(EVENTS_IN_FLIGHT);
-    let usage_is_ours = answer.usage_is_ours;
-    let (head, body, lease) = answer.into_stream();
     let status = head.status.as_u16();
     // When nobody takes the reply, `out` is closed and the flow ends with its first look.
-    let _ = reply.send(Ok(respond::stream(reserved, head, events, admitted)));
+    let _ = reply.send(Ok(respond::stream(thread, reserved, (head, events), admitted)));
     let mut flow = Flow {
         thread,
         reserved,
-        body,
+        source,
         out,
-        scanner: EventScanner::new(thread.shared.options.event_bytes_max),
         facts: AnswerFacts::default(),
         answer: Outgoing::start(thread, accepted.request),
         first_byte: None,
-        usage_is_ours,
+        deadline: reserved.course.borrow().deadline,
+        continuation: Continuation::of(reserved),
     };
-    let end = flow.run().await;
+    let end = loop {
+        let end = flow.run().await;
+        flow.end_attempt(&end);
+        match resume(reserved, &mut flow, end).await {
+            None => {}
+            Some(end) => break end,
+        }
+    };
     let cut = matches!(end, End::Full(_));
     if cut {
         flow.facts.finish_reason = Some("length".to_owned());
     }
     let (outcome, last, refusal) = flow.judge(end);
-    let Flow { mut body, out, facts, answer, first_byte, .. } = flow;
+    let Flow { source, out, facts, answer, first_byte, continuation, .. } = flow;
+    let facts = continuation.of_the_whole(facts);
+    reserved.course.borrow().asked_for(facts.input_tokens);
     let ending = Ending {
         outcome,
         status,
@@ -124,7 +144,8 @@ pub(crate) async fn hand_on(
         let _ = tokio::time::timeout(thread.shared.options.client_stall_timeout, out.send(event)).await;
     }
     drop(out);
-    if outcome == Outcome::Completed && !cut && ends_soon(&mut body).await {
+    let Source { opened: Opened { mut incoming, .. }, lease, .. } = source;
+    if outcome == Outcome::Completed && !cut && ends_soon(&mut incoming).await {
         thread.pool.put_back(lease, thread.shared.options.idle_upstream_max);
     }
 }
@@ -142,24 +163,43 @@ async fn ends_soon(body: &mut Incoming) -> bool {
     tokio::time::timeout(TAIL_PATIENCE, tail).await.unwrap_or(false)
 }
 
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Flow<'_> {
     /// Hands events on until the stream ends, one way or another.
     async fn run(&mut self) -> End {
-        let options = &self.thread.shared.options;
+        let keep_alive = self.thread.shared.options.keep_alive_interval;
+        for event in std::mem::take(&mut self.source.opened.read) {
+            if let Some(end) = self.hand_on_event(event).await {
+                return end;
+            }
+        }
+        // Behind the first event there may be more in the same piece.
+        if let Some(end) = self.hand_on_events().await {
+            return end;
+        }
         let mut silent = Duration::ZERO;
         loop {
-            match tokio::time::timeout(options.keep_alive_interval, self.next_piece()).await {
+            let Patience { first_token, idle } = self.source.timeouts;
+            let patience = if self.first_byte.is_none() { first_token } else { idle };
+            let pause = keep_alive.min(patience.saturating_sub(silent));
+            match tokio::time::timeout(pause, self.next_piece()).await {
                 Ok(Piece::Data(data)) => {
                     silent = Duration::ZERO;
-                    self.scanner.push(data);
+                    self.source.opened.scanner.push(data);
                     if let Some(end) = self.hand_on_events().await {
                         return end;
                     }
                 }
                 Ok(Piece::End(end)) => return end,
                 Err(_) => {
-                    silent += options.keep_alive_interval;
-                    if silent >= options.engine_timeout {
+                    silent += pause;
+                    if silent >= patience {
                         return End::Failed(CollectError::Silent { after: silent });
                     }
                     if let Err(end) = self.send(KEEP_ALIVE).await {
@@ -171,12 +211,14 @@ impl Flow<'_> {
     }
 
     async fn next_piece(&mut self) -> Piece {
+        let mut late = std::pin::pin!(until(self.deadline));
         loop {
             let frame = tokio::select! {
                 biased;
-                frame = self.body.frame() => frame,
+                frame = self.source.opened.incoming.frame() => frame,
                 () = self.out.closed() => return Piece::End(End::ClientLeft),
                 () = self.reserved.tab.time_up(self.thread.shared.clock.monotonic()) => return Piece::End(End::OutOfTime),
+                () = late.as_mut() => return Piece::End(End::Late),
                 () = self.thread.shared.cut.cancelled() => return Piece::End(End::Cut),
             };
             match frame {
@@ -187,7 +229,7 @@ impl Flow<'_> {
                 Some(Err(_)) => return Piece::End(End::Failed(CollectError::BrokenOff)),
                 None => {
                     let cap = self.thread.shared.options.event_bytes_max;
-                    let scanner = std::mem::replace(&mut self.scanner, EventScanner::new(cap));
+                    let scanner = std::mem::replace(&mut self.source.opened.scanner, EventScanner::new(cap));
                     let rest = scanner.finish().map(|event| event.raw).unwrap_or_default();
                     return Piece::End(End::Closed(rest));
                 }
@@ -198,24 +240,32 @@ impl Flow<'_> {
     /// Hands on the events that are complete. `Some` when one of them ends the stream.
     async fn hand_on_events(&mut self) -> Option<End> {
         loop {
-            let event = match self.scanner.next_event() {
+            let event = match self.source.opened.scanner.next_event() {
                 Ok(Some(event)) => event,
                 Ok(None) => return None,
                 Err(too_large) => return Some(End::Failed(CollectError::TooLarge { cap: too_large.cap })),
             };
-            match self.look_at(&event) {
-                Look::HandOn => {
-                    self.first_byte.get_or_insert_with(|| self.thread.shared.clock.monotonic());
-                    self.answer.update(&event.raw);
-                    if let Err(end) = self.send(event.raw).await {
-                        return Some(end);
-                    }
-                }
-                Look::KeepBack => {}
-                Look::Done => return Some(End::Done(event.raw)),
-                Look::EngineError => return Some(End::EngineError(event.raw)),
-                Look::Full(end) => return Some(End::Full(end)),
+            if let Some(end) = self.hand_on_event(event).await {
+                return Some(end);
             }
+        }
+    }
+
+    async fn hand_on_event(&mut self, event: Event) -> Option<End> {
+        match self.look_at(&event) {
+            Look::HandOn => {
+                let begins = self.first_byte.is_none() && event.data().is_some();
+                let raw = self.continuation.pass(event)?;
+                if begins {
+                    self.first_byte = Some(self.thread.shared.clock.monotonic());
+                }
+                self.answer.update(&raw);
+                self.send(raw).await.err()
+            }
+            Look::KeepBack => None,
+            Look::Done => Some(End::Done(event.raw)),
+            Look::EngineError => Some(End::EngineError(event.raw)),
+            Look::Full(end) => Some(End::Full(end)),
         }
     }
 
@@ -225,7 +275,7 @@ impl Flow<'_> {
             return Look::Done;
         }
         match self.facts.add_event(&data) {
-            EventFacts::UsageReport if self.usage_is_ours => Look::KeepBack,
+            EventFacts::UsageReport if self.source.usage_is_ours => Look::KeepBack,
             EventFacts::Content if !self.reserved.tab.admits_event(&data) => Look::Full(self.cut_like(&data)),
             EventFacts::UsageReport | EventFacts::Content => Look::HandOn,
             EventFacts::Error => Look::EngineError,
@@ -235,7 +285,7 @@ impl Flow<'_> {
     /// The events that end the stream in place of one that would go beyond what was held.
     fn cut_like(&self, data: &[u8]) -> Bytes {
         let tab = &self.reserved.tab;
-        let usage = (!self.usage_is_ours).then(|| tab.usage_so_far(&self.facts));
+        let usage = (!self.source.usage_is_ours).then(|| tab.usage_so_far(&self.facts));
         let surface = self.reserved.asked.accepted.surface;
         Bytes::from(CutChunk::like(data).end(surface, tab.answers().min(CUT_CHOICES_MAX), usage))
     }
@@ -255,6 +305,39 @@ impl Flow<'_> {
         }
     }
 
+    /// Whether anything of an answer has left; comments are no part of it.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.first_byte.is_some()
+    }
+
+    /// Resolves at the end of the request's time, if it has one.
+    pub(crate) async fn time_is_up(&self) {
+        until(self.deadline).await;
+    }
+
+    /// Resolves when nobody takes the answer any more.
+    pub(crate) async fn client_left(&self) {
+        self.out.closed().await;
+    }
+
+    /// What the end says about the attempt and its target.
+    fn end_attempt(&mut self, end: &End) {
+        let (outcome, ended) = match end {
+            End::Done(_) | End::Full(_) => (AttemptOutcome::Answered, Ended::Well),
+            End::Closed(_) if self.facts.finish_reason.is_some() => (AttemptOutcome::Answered, Ended::Well),
+            End::Closed(_) | End::Failed(CollectError::BrokenOff) => {
+                (AttemptOutcome::BrokenOff, Ended::Fault)
+            }
+            End::EngineError(_) => (AttemptOutcome::Failed, Ended::Fault),
+            End::Failed(CollectError::Silent { .. }) => (AttemptOutcome::Silent, Ended::Fault),
+            End::Failed(CollectError::TooLarge { .. }) => (AttemptOutcome::Malformed, Ended::Fault),
+            End::ClientLeft | End::Cut => (AttemptOutcome::Abandoned, Ended::Unknown),
+            End::OutOfTime | End::Late => (AttemptOutcome::Silent, Ended::Unknown),
+        };
+        self.source.attempt.used(self.continuation.attempt_usage(usage(&self.facts)));
+        self.source.attempt.end(outcome, ended);
+    }
+
     /// What to record, what of the engine's bytes is still to be sent, and what to tell the client after them.
     fn judge(&self, end: End) -> (Outcome, Option<Bytes>, Option<RefusalKind>) {
         match end {
@@ -268,11 +351,15 @@ impl Flow<'_> {
             End::EngineError(event) => (Outcome::EngineFailed, Some(event), None),
             End::Failed(error) => (Outcome::EngineFailed, None, Some(RefusalKind::Answer(error))),
             End::ClientLeft => (Outcome::ClientLeft, None, None),
+            End::Cut => (Outcome::EngineFailed, None, Some(RefusalKind::Draining)),
             End::OutOfTime => {
                 let after = self.thread.shared.options.engine_time_max;
                 (Outcome::EngineFailed, None, Some(RefusalKind::EngineTime { after }))
             }
-            End::Cut => (Outcome::EngineFailed, None, Some(RefusalKind::Draining)),
+            End::Late => {
+                let total = self.reserved.route.plan.rules.total.unwrap_or_default();
+                (Outcome::EngineFailed, None, Some(RefusalKind::Call(CallError::OutOfTime { total })))
+            }
         }
     }
 }

@@ -1,86 +1,46 @@
 //! A plain answer: held whole until both of its records are durable, then sent as it came.
 
 use crate::capture::Outgoing;
-use crate::collect::{CollectError, collect};
 use crate::context::Thread;
 use crate::refusal::RefusalKind;
 use crate::respond;
 use crate::stage::admit::Admitted;
-use crate::stage::call::Answer;
-use crate::stage::exchange::{CLIENT_CLOSED_REQUEST, Reply};
+use crate::stage::call::AnswerHead;
+use crate::stage::exchange::Reply;
 use crate::stage::limit::Reserved;
 use crate::stage::settle::{Ending, settle};
 use crate::tab::Consumed;
+use crate::upstream::Lease;
 use bytes::Bytes;
 use hermetic_inference_api::AnswerFacts;
 use hermetic_ledger::record::Outcome;
 use http::StatusCode;
-use hyper::body::Incoming;
 
-/// What came of reading the answer.
-enum Reading {
-    Whole(Bytes),
-    Failed(CollectError),
-    ClientLeft,
-    OutOfTime,
-    Cut,
+/// A plain answer that has come.
+pub(crate) struct Plain {
+    pub(crate) head: AnswerHead,
+    pub(crate) body: Bytes,
+    pub(crate) lease: Lease,
 }
 
 pub(crate) async fn hand_on(
     thread: &Thread,
     reserved: &Reserved,
     admitted: Admitted,
-    mut answer: Answer,
-    mut reply: Reply,
+    plain: Plain,
+    reply: Reply,
 ) {
-    let reading = read((thread, reserved), &mut answer.body, &mut reply).await;
+    let Plain { head, body, lease } = plain;
+    thread.pool.put_back(lease, thread.shared.options.idle_upstream_max);
     let request = reserved.asked.accepted.request;
-    let failed =
-        |outcome, status, consumed| Ending::without_answer(thread, reserved, (outcome, status, consumed));
-    let (ending, result) = match reading {
-        Reading::Whole(body) => ending_of(thread, reserved, answer.status, body),
-        Reading::Failed(error) => {
-            let kind = RefusalKind::Answer(error);
-            (failed(Outcome::EngineFailed, kind.status().as_u16(), Consumed::SoFar), Err(kind))
-        }
-        Reading::ClientLeft => {
-            // Nobody knows how much was computed, and a caller must not save by not waiting for it.
-            let ending = failed(Outcome::ClientLeft, CLIENT_CLOSED_REQUEST, Consumed::Unknown);
-            (ending, Err(RefusalKind::Draining))
-        }
-        Reading::OutOfTime => {
-            let kind = RefusalKind::EngineTime { after: thread.shared.options.engine_time_max };
-            (failed(Outcome::EngineFailed, kind.status().as_u16(), Consumed::SoFar), Err(kind))
-        }
-        Reading::Cut => {
-            let kind = RefusalKind::Draining;
-            (failed(Outcome::EngineFailed, kind.status().as_u16(), Consumed::SoFar), Err(kind))
-        }
-    };
+    let (ending, result) = ending_of(thread, reserved, head.status, body);
     let settled = settle(thread, reserved, admitted, ending).await;
     let response = match (settled, result) {
         (Err(unsettled), _) => Err(unsettled.of(request)),
         (Ok(_), Err(kind)) => Err(kind.of(request)),
-        (Ok(settled), Ok(body)) => {
-            let options = &thread.shared.options;
-            let (head, lease) = answer.into_head();
-            thread.pool.put_back(lease, options.idle_upstream_max);
-            Ok(respond::whole(reserved, head, body, (admitted, settled)))
-        }
+        (Ok(settled), Ok(body)) => Ok(respond::whole(thread, reserved, head, body, (admitted, settled))),
     };
     let _ = reply.send(response);
-}
-
-async fn read((thread, reserved): (&Thread, &Reserved), body: &mut Incoming, reply: &mut Reply) -> Reading {
-    let options = &thread.shared.options;
-    let collecting = collect(body, options.answer_bytes_max, options.engine_timeout);
-    tokio::select! {
-        biased;
-        collected = collecting => collected.map_or_else(Reading::Failed, Reading::Whole),
-        () = reply.closed() => Reading::ClientLeft,
-        () = reserved.tab.time_up(thread.shared.clock.monotonic()) => Reading::OutOfTime,
-        () = thread.shared.cut.cancelled() => Reading::Cut,
-    }
 }
 
 /// How a request with a whole answer ends, and what of the answer may leave.

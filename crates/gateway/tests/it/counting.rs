@@ -2,7 +2,7 @@
 
 use crate::client::{CHAT, Client};
 use crate::engine::Received;
-use crate::site::{Site, route};
+use crate::site::{Site, planned, route};
 use hermetic_gateway::{CountSource, Counting, EngineCount, ModelKind, Route, RoutingTable};
 use hermetic_gguf::{Array, Header, Value};
 use hermetic_ledger::record::{CountedBy, Event, PromptTokens};
@@ -47,8 +47,11 @@ fn own(open: bool, context: u64) -> Counting {
 /// A site whose models are counted like that.
 async fn site(counting: Counting) -> (Site, Client) {
     let site = Site::start().await;
-    let target = Arc::clone(&site.routes.load().routes().next().unwrap().target);
-    let counted = |model: &str, kind| Route { counting: counting.clone(), ..route(model, kind, &target) };
+    let target = Arc::clone(&site.routes.load().routes().next().unwrap().plan.targets()[0].target);
+    let counted = |model: &str, kind| Route {
+        counting: counting.clone(),
+        ..route(model, kind, planned("engine", &target))
+    };
     let table = RoutingTable::new([
         counted("chat-model", ModelKind::Chat),
         counted("embed-model", ModelKind::Embedding),

@@ -6,7 +6,7 @@
 use crate::answering::{Manner, Usage, answer_all};
 use crate::client::{CHAT, connect};
 use crate::engine::Engine;
-use crate::site::{POLICY, SECRET, issue_key, route};
+use crate::site::{POLICY, SECRET, issue_key, planned, route};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hermetic_clock::Clock;
@@ -97,7 +97,7 @@ fn killed_gateway() {
         routes: Arc::new(ArcSwap::from_pointee(RoutingTable::new([route(
             "chat-model",
             ModelKind::Chat,
-            &target,
+            planned("engine", &target),
         )]))),
         limiting,
         ledger: ledger.clone(),

@@ -9,7 +9,7 @@ use hermetic_content_store::{ContentKey, ContentStore};
 use hermetic_digest::Digest;
 use hermetic_gateway::{
     CommitmentSecret, Counting, Drained, Gateway, GatewayOptions, GatewayParts, Limiting, ModelKind, Page,
-    PageLookup, Route, RouteState, RoutingTable, Running, Target,
+    PageLookup, Plan, PlanRules, PlanState, PlannedTarget, Route, RouteState, RoutingTable, Running, Target,
 };
 use hermetic_identity::{
     CertificateRules, Grants, Identity, IssuedKey, KeyRequest, Keys, Owner, RANDOM_BYTES, ThrottleOptions,
@@ -54,34 +54,48 @@ pub(crate) fn weights() -> Digest {
     Digest::of(b"weights")
 }
 
-pub(crate) fn route(model: &str, kind: ModelKind, target: &Arc<Target>) -> Route {
+pub(crate) fn planned(name: &str, target: &Arc<Target>) -> PlannedTarget {
+    PlannedTarget { digest: Some(weights()), ..PlannedTarget::new(name, Arc::clone(target)) }
+}
+
+pub(crate) fn route(model: &str, kind: ModelKind, target: PlannedTarget) -> Route {
     Route {
         model: model.parse().unwrap(),
         kind,
-        digest: Some(weights()),
         created: 1_795_000_000,
-        target: Arc::clone(target),
-        upstream_name: None,
-        state: RouteState::Ready,
+        plan: Plan::single(target),
+        counting: Counting::default(),
+    }
+}
+
+/// A virtual chat model.
+pub(crate) fn virtual_model(model: &str, targets: Vec<PlannedTarget>, rules: PlanRules) -> Route {
+    let state = Arc::new(PlanState::new(&rules));
+    let plan = Plan::tiers(targets, rules, state).unwrap();
+    Route {
+        model: model.parse().unwrap(),
+        kind: ModelKind::Chat,
+        created: 1_795_000_000,
+        plan,
         counting: Counting::default(),
     }
 }
 
 fn routes_to(target: &Arc<Target>) -> RoutingTable {
+    let here = || planned("engine", target);
+    let gone = Arc::new(Target::unix("/nonexistent/e.sock".into()));
     RoutingTable::new([
-        route("chat-model", ModelKind::Chat, target),
-        Route {
-            upstream_name: Some("org/renamed:8b".to_owned()),
-            ..route("renamed", ModelKind::Chat, target)
-        },
-        route("embed-model", ModelKind::Embedding, target),
-        route("secret-model", ModelKind::Chat, target),
-        Route { state: RouteState::Starting, ..route("starting-model", ModelKind::Chat, target) },
-        Route { state: RouteState::Failed, ..route("failed-model", ModelKind::Chat, target) },
-        Route {
-            target: Arc::new(Target::unix("/nonexistent/e.sock".into())),
-            ..route("gone-model", ModelKind::Chat, target)
-        },
+        route("chat-model", ModelKind::Chat, here()),
+        route(
+            "renamed",
+            ModelKind::Chat,
+            PlannedTarget { upstream_name: Some("org/renamed:8b".to_owned()), ..here() },
+        ),
+        route("embed-model", ModelKind::Embedding, here()),
+        route("secret-model", ModelKind::Chat, here()),
+        route("starting-model", ModelKind::Chat, PlannedTarget { state: RouteState::Starting, ..here() }),
+        route("failed-model", ModelKind::Chat, PlannedTarget { state: RouteState::Failed, ..here() }),
+        route("gone-model", ModelKind::Chat, planned("gone", &gone)),
     ])
 }
 
@@ -209,6 +223,19 @@ impl Site {
 
     pub(crate) fn issue_key(&self, subject: &str, project: &str, expires_unix_ms: Option<u64>) -> String {
         issue(&self.metadata, (subject, project), expires_unix_ms, self.clock.unix_millis())
+    }
+
+    /// Another engine on a Unix socket, and the target it is.
+    pub(crate) fn another_engine(&self, name: &str) -> (Engine, Arc<Target>) {
+        let path = self.folder.path().join(format!("{name}.sock"));
+        (Engine::on_unix(&path), Arc::new(Target::unix(path)))
+    }
+
+    /// Adds a model to those that are served.
+    pub(crate) fn serve(&self, route: Route) {
+        let table = self.routes.load();
+        let routes = table.routes().map(|known| Route::clone(known)).chain([route]);
+        self.routes.store(Arc::new(RoutingTable::new(routes)));
     }
 
     /// Today, as content folders are named.

@@ -90,6 +90,10 @@ fn models(config: &Config) -> Vec<String> {
             format!("{} ({label})", model.name)
         }
         ModelSource::Artifact { artifact, label, .. } => format!("{} = {artifact} ({label})", model.name),
+        ModelSource::Targets(virtual_model) => {
+            let names: Vec<&str> = virtual_model.targets.iter().map(|target| target.name.as_str()).collect();
+            format!("{} = one of {}", model.name, names.join(", "))
+        }
         ModelSource::Endpoint { base_url, .. } => format!("{} at {base_url}", model.name),
     };
     config.models.iter().map(named).collect()

@@ -22,10 +22,11 @@ pub(crate) async fn keep_record(
             restart_in_ms = incident.restart_in_ms,
             "a worker ended and is restarted"
         );
+        let digest = models.manifest_of(&incident.model, incident.digest);
         let Ok(model) = incident.model.parse() else { continue };
         let event = Event::WorkerFailed {
             model,
-            model_digest: models.manifest_of(incident.digest),
+            model_digest: digest,
             detail: incident.reason,
             restarts: incident.restarts,
         };

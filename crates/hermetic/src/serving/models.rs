@@ -1,14 +1,15 @@
 //! What shall be served: the configuration's models, resolved against the registry, followed as releases move.
 
 use super::error::ServeError;
+use super::plans::{self, Endpoint, Served, Virtual};
 use super::tokenizers::Tokenizers;
 use crate::cli::enclave::Enclave;
 use hermetic_clock::Clock;
-use hermetic_config::{EngineSettings, Kind, Model, ModelSource};
+use hermetic_config::{EngineSettings, Model, ModelSource, TargetSettings, TargetSource, Timeouts};
 use hermetic_diagnostics::Report;
 use hermetic_digest::Digest;
-use hermetic_gateway::{Route, RouteState, RoutingTable, Target};
-use hermetic_ids::{Label, ModelKind, ModelName};
+use hermetic_gateway::{Counting, Fleet, PlannedTarget, RouteState, RoutingTable, Target};
+use hermetic_ids::{Label, ModelName};
 use hermetic_registry::{Registry, RegistryError, ServedModel};
 use hermetic_worker::{Supervisor, WorkerSpec, WorkerState, WorkerStatus};
 use std::collections::HashMap;
@@ -29,33 +30,53 @@ struct Inner {
     clock: Clock,
     /// `models` of the configuration; empty: every model of the release in production, under its own name.
     configured: Vec<Model>,
+    /// Engines elsewhere, and virtual models: they change with the configuration alone.
+    endpoints: Vec<Endpoint>,
+    virtuals: Vec<Virtual>,
+    /// When they entered service.
+    created: u64,
+    /// What is known of each target, from one table to the next.
+    fleet: Fleet,
     wanted: watch::Sender<Wanted>,
-    /// Manifest digest by weights digest, also of versions served before: their workers may still answer.
-    manifests: Mutex<HashMap<Digest, Digest>>,
+    /// Manifest digest by worker and weights digest, also of versions served before: their workers may still answer. Two
+    /// versions may have the same weights.
+    manifests: Mutex<HashMap<(String, Digest), Digest>>,
     tokenizers: Tokenizers,
 }
 
-/// The models, embedded and elsewhere, that shall be served.
+/// The embedded models that shall be served: those of the configuration, and those only a virtual model names.
 #[derive(Clone, Default)]
 pub(crate) struct Wanted {
     embedded: Vec<Embedded>,
-    endpoints: Vec<Arc<Route>>,
+    /// How the prompts for engines elsewhere are counted, by model.
+    counting: HashMap<ModelName, Counting>,
 }
 
 #[derive(Clone)]
 struct Embedded {
-    name: ModelName,
+    /// The model's name or, when only a virtual model's target asks for it, one made of both.
+    worker: String,
+    /// `None`: it is no model of its own.
+    name: Option<ModelName>,
     served: ServedModel,
     engine: EngineSettings,
+    timeouts: Timeouts,
     created: u64,
 }
 
 impl Models {
     pub(crate) fn open(enclave: &Enclave, clock: Clock) -> Result<Self, Report> {
+        let configured = enclave.config.models.clone();
+        let fleet = Fleet::default();
+        let (endpoints, virtuals) = fixed(&configured, &fleet)?;
         let models = Self(Arc::new(Inner {
             registry: enclave.registry()?,
+            created: clock.unix_millis() / 1_000,
             clock,
-            configured: enclave.config.models.clone(),
+            configured,
+            endpoints,
+            virtuals,
+            fleet,
             wanted: watch::channel(Wanted::default()).0,
             manifests: Mutex::new(HashMap::new()),
             tokenizers: Tokenizers::default(),
@@ -71,14 +92,16 @@ impl Models {
 
     pub(crate) fn names(&self) -> Vec<String> {
         let wanted = self.0.wanted.borrow();
-        let embedded = wanted.embedded.iter().map(|model| model.name.to_string());
-        embedded.chain(wanted.endpoints.iter().map(|route| route.model.to_string())).collect()
+        let embedded = wanted.embedded.iter().filter_map(|model| model.name.as_ref());
+        let elsewhere = self.0.endpoints.iter().map(|endpoint| &endpoint.model);
+        let virtuals = self.0.virtuals.iter().map(|model| &model.model);
+        embedded.chain(elsewhere).chain(virtuals).map(ToString::to_string).collect()
     }
 
     /// One worker per embedded model.
     pub(crate) fn specs(&self) -> Vec<WorkerSpec> {
         let spec = |model: &Embedded| WorkerSpec {
-            model: model.name.to_string(),
+            model: model.worker.clone(),
             digest: model.served.weights,
             kind: model.served.kind,
             weights: model.served.weights_path.clone(),
@@ -119,22 +142,36 @@ impl Models {
         }
     }
 
-    /// The manifest behind some weights; the weights themselves when nothing is known of them.
-    pub(crate) fn manifest_of(&self, weights: Digest) -> Digest {
+    /// The manifest behind the weights a worker runs; the weights themselves when nothing is known of them.
+    pub(crate) fn manifest_of(&self, worker: &str, weights: Digest) -> Digest {
         let manifests = self.0.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-        manifests.get(&weights).copied().unwrap_or(weights)
+        manifests.get(&(worker.to_owned(), weights)).copied().unwrap_or(weights)
     }
 
     /// The routing table for the workers there are.
     pub(crate) fn routes(&self, workers: &[WorkerStatus]) -> RoutingTable {
         let wanted = self.0.wanted.borrow();
-        let embedded = wanted.embedded.iter().map(|model| self.route(model, workers));
-        RoutingTable::new(embedded.chain(wanted.endpoints.iter().map(|route| Route::clone(route))))
+        let created = self.0.created;
+        let embedded = wanted.embedded.iter().filter_map(|model| {
+            let limits = (model.created, model.timeouts);
+            Some(plans::single(model.name.as_ref()?, self.served(model, workers), limits))
+        });
+        let elsewhere = self.0.endpoints.iter().map(|endpoint| {
+            let counting = wanted.counting.get(&endpoint.model).cloned().unwrap_or_default();
+            endpoint.route(created, counting)
+        });
+        let find = |name: &str| {
+            let embedded = wanted.embedded.iter().find(|model| model.worker == name);
+            let elsewhere = || self.0.endpoints.iter().find(|endpoint| endpoint.model.as_str() == name);
+            embedded.map(|model| self.served(model, workers)).or_else(|| elsewhere().map(Endpoint::served))
+        };
+        let virtuals = self.0.virtuals.iter().filter_map(|model| model.route((created, &self.0.fleet), find));
+        RoutingTable::new(embedded.chain(elsewhere).chain(virtuals))
     }
 
-    /// The wanted version when its worker is ready, else whichever version still answers, else a route that waits.
-    fn route(&self, model: &Embedded, workers: &[WorkerStatus]) -> Route {
-        let mine = || workers.iter().filter(|worker| worker.model == model.name.as_str());
+    /// The wanted version when its worker is ready, else whichever version still answers, else a target that waits.
+    fn served(&self, model: &Embedded, workers: &[WorkerStatus]) -> Served {
+        let mine = || workers.iter().filter(|worker| worker.model == model.worker);
         let ready = |worker: &&WorkerStatus| worker.state == WorkerState::Ready;
         let wanted = |worker: &&WorkerStatus| worker.digest == model.served.weights;
         let chosen =
@@ -144,16 +181,14 @@ impl Models {
             _ => RouteState::Starting,
         };
         let weights = chosen.map_or(model.served.weights, |worker| worker.digest);
-        Route {
-            model: model.name.clone(),
-            kind: model.served.kind,
-            digest: Some(self.manifest_of(weights)),
-            created: model.created,
-            target: Arc::new(Target::unix(chosen.map(|worker| worker.socket.clone()).unwrap_or_default())),
-            upstream_name: None,
+        let socket = chosen.map(|worker| worker.socket.clone()).unwrap_or_default();
+        let planned = PlannedTarget {
+            digest: Some(self.manifest_of(&model.worker, weights)),
             state,
-            counting: self.0.tokenizers.embedded(weights, model.served.kind, model.engine),
-        }
+            ..PlannedTarget::new(&model.worker, self.0.fleet.target(Target::unix(socket)))
+        };
+        let counting = self.0.tokenizers.embedded(weights, model.served.kind, model.engine);
+        Served { kind: model.served.kind, planned, counting }
     }
 
     /// What shall be served, as configuration and registry have it now, with the tokenizers it is counted by.
@@ -166,15 +201,20 @@ impl Models {
         let served: Vec<&ServedModel> =
             embedded.iter().map(|model| &model.served).chain(counted.values()).collect();
         self.0.tokenizers.follow(&served, &still);
-        let endpoints = self.endpoints(&counted)?;
-        Ok(Wanted { embedded, endpoints })
+        let counting = self.0.configured.iter().filter_map(|model| {
+            let ModelSource::Endpoint { counting, .. } = &model.source else { return None };
+            let artifact = counting.tokenizer.as_ref().and_then(|name| counted.get(name));
+            let artifact = artifact.map(|served| served.weights);
+            Some((model.name.clone(), self.0.tokenizers.endpoint(counting, artifact)))
+        });
+        Ok(Wanted { counting: counting.collect(), embedded })
     }
 
     /// The artifacts in production whose tokenizers count for models that are served elsewhere, by their names.
     fn tokenizer_models(&self) -> Result<HashMap<ModelName, ServedModel>, RegistryError> {
         let named = self.0.configured.iter().filter_map(|model| match &model.source {
             ModelSource::Endpoint { counting, .. } => counting.tokenizer.clone(),
-            ModelSource::Artifact { .. } => None,
+            ModelSource::Artifact { .. } | ModelSource::Targets(_) => None,
         });
         let mut found = HashMap::new();
         for artifact in named {
@@ -191,27 +231,34 @@ impl Models {
     /// The embedded models as the registry has them now. A configured model that is not there is left out, and said.
     fn resolve(&self) -> Result<Vec<Embedded>, RegistryError> {
         let created = self.0.clock.unix_millis() / 1_000;
-        let embed = |name: ModelName, served: ServedModel, engine| Embedded { name, served, engine, created };
         let mut embedded = Vec::new();
         if self.0.configured.is_empty() {
             let production = self.0.registry.production_models()?;
-            embedded.extend(
-                production
-                    .into_iter()
-                    .map(|served| embed(served.name.clone(), served, EngineSettings::default())),
-            );
+            embedded.extend(production.into_iter().map(|served| Embedded {
+                worker: served.name.to_string(),
+                name: Some(served.name.clone()),
+                served,
+                engine: EngineSettings::default(),
+                timeouts: Timeouts::default(),
+                created,
+            }));
         }
-        for model in &self.0.configured {
-            let ModelSource::Artifact { artifact, label, engine } = &model.source else { continue };
+        for wish in self.0.configured.iter().flat_map(wishes) {
+            let Wish { worker, name, artifact, label, engine, timeouts } = wish;
             match self.find(artifact, label)? {
-                Some(served) => embedded.push(embed(model.name.clone(), served, *engine)),
+                Some(served) => {
+                    let name = name.cloned();
+                    embedded.push(Embedded { worker, name, served, engine, timeouts, created });
+                }
                 None => {
-                    tracing::warn!(model = %model.name, %artifact, %label, "no release under that label holds the model")
+                    tracing::warn!(model = %worker, %artifact, %label, "no release under that label holds the model")
                 }
             }
         }
         let mut manifests = self.0.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-        manifests.extend(embedded.iter().map(|model| (model.served.weights, model.served.manifest)));
+        let manifest =
+            |model: &Embedded| ((model.worker.clone(), model.served.weights), model.served.manifest);
+        manifests.extend(embedded.iter().map(manifest));
         Ok(embedded)
     }
 
@@ -219,39 +266,47 @@ impl Models {
         let models = self.0.registry.models_under(label)?;
         Ok(models.into_iter().find(|served| served.name == *artifact))
     }
+}
 
-    /// Routes to engines that run elsewhere inside the enclave.
-    fn endpoints(&self, tokenizers: &HashMap<ModelName, ServedModel>) -> Result<Vec<Arc<Route>>, ServeError> {
-        let created = self.0.clock.unix_millis() / 1_000;
-        let mut routes = Vec::new();
-        for model in &self.0.configured {
-            let ModelSource::Endpoint { base_url, upstream_model, kind, counting } = &model.source else {
-                continue;
+/// An artifact the configuration wants served by the embedded engine.
+struct Wish<'a> {
+    worker: String,
+    name: Option<&'a ModelName>,
+    artifact: &'a ModelName,
+    label: &'a Label,
+    engine: EngineSettings,
+    timeouts: Timeouts,
+}
+
+fn wishes<'m>(model: &'m Model) -> Vec<Wish<'m>> {
+    match &model.source {
+        ModelSource::Artifact { artifact, label, engine } => vec![Wish {
+            worker: model.name.to_string(),
+            name: Some(&model.name),
+            artifact,
+            label,
+            engine: *engine,
+            timeouts: model.timeouts,
+        }],
+        ModelSource::Endpoint { .. } => Vec::new(),
+        ModelSource::Targets(virtual_model) => {
+            let wish = |target: &'m TargetSettings| {
+                let TargetSource::Artifact { artifact, label, engine } = &target.source else { return None };
+                let worker = plans::worker_name(&model.name, target);
+                let (engine, timeouts) = (*engine, target.timeouts);
+                Some(Wish { worker, name: None, artifact, label, engine, timeouts })
             };
-            let malformed =
-                || ServeError::Endpoint { model: model.name.to_string(), found: base_url.to_string() };
-            let host = base_url.host_str().ok_or_else(malformed)?;
-            let port = base_url.port_or_known_default().ok_or_else(malformed)?;
-            // The gateway puts the surface's own `/v1/…` behind the base path.
-            let base_path = base_url.path().trim_end_matches('/').trim_end_matches("/v1");
-            let target = Target::tcp(host, port, base_path).ok_or_else(malformed)?;
-            let artifact = counting.tokenizer.as_ref().and_then(|name| tokenizers.get(name));
-            let artifact = artifact.map(|served| served.weights);
-            let upstream_name = (upstream_model != &model.name).then(|| upstream_model.to_string());
-            routes.push(Arc::new(Route {
-                model: model.name.clone(),
-                kind: match kind {
-                    Kind::Chat => ModelKind::Chat,
-                    Kind::Embedding => ModelKind::Embedding,
-                },
-                digest: None,
-                created,
-                target: Arc::new(target),
-                upstream_name,
-                state: RouteState::Ready,
-                counting: self.0.tokenizers.endpoint(counting, artifact),
-            }));
+            virtual_model.targets.iter().filter_map(wish).collect()
         }
-        Ok(routes)
     }
+}
+
+/// What changes with the configuration alone.
+fn fixed(configured: &[Model], fleet: &Fleet) -> Result<(Vec<Endpoint>, Vec<Virtual>), ServeError> {
+    let (mut endpoints, mut virtuals) = (Vec::new(), Vec::new());
+    for model in configured {
+        endpoints.extend(Endpoint::of(model, fleet)?);
+        virtuals.extend(Virtual::of(model, fleet)?);
+    }
+    Ok((endpoints, virtuals))
 }

@@ -73,7 +73,9 @@ pub(crate) async fn ask(
 }
 
 fn model_name(routed: &Routed) -> &str {
-    routed.route.upstream_name.as_deref().unwrap_or(routed.route.model.as_str())
+    let (_, planned) = routed.first();
+    let upstream = planned.and_then(|planned| planned.upstream_name.as_deref());
+    upstream.unwrap_or(routed.route.model.as_str())
 }
 
 async fn about_chat(thread: &Thread, routed: &Routed, chat: &ChatInput<'_>) -> Option<Tokenized> {
@@ -124,7 +126,7 @@ async fn post<T: DeserializeOwned>(
     path: &str,
     question: &Value,
 ) -> Option<T> {
-    let target = &routed.route.target;
+    let target = &routed.first().1?.target;
     let request = Request::builder()
         .method(Method::POST)
         .uri(format!("{}{path}", target.base_path))
@@ -132,7 +134,7 @@ async fn post<T: DeserializeOwned>(
         .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .body(Full::new(Bytes::from(serde_json::to_vec(question).ok()?)))
         .ok()?;
-    let mut lease = thread.pool.lease(&thread.shared, &thread.tasks, target).await.ok()?;
+    let mut lease = thread.pool.lease(&thread.shared, &thread.tasks, target, None).await.ok()?;
     let (head, mut body) = lease.send(request).await.ok()?.into_parts();
     let options = &thread.shared.options;
     let answer = collect(&mut body, options.answer_bytes_max, options.tokenize_timeout).await.ok()?;
