@@ -82,6 +82,7 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
             let _ = reply.send(Err(kind.of(reserved.asked.accepted.request)));
         }
         Opening::Unrecorded(error) => {
+            reserved.tab.close(&AnswerFacts::default(), unrecorded(&error), thread.shared.clock.monotonic());
             let _ = reply.send(Err(RefusalKind::Ledger(error).of(reserved.asked.accepted.request)));
         }
         Opening::ClientLeft => {
@@ -103,6 +104,19 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
         }
     }
     thread.shared.metrics.gateway.in_flight.dec();
+}
+
+/// What limits are charged when the admitting record was not written. A disk that is full must not eat budgets; a record
+/// that may be on the disk all the same is found there by the next start, and charged whole.
+fn unrecorded(error: &AppendError) -> Consumed {
+    match error {
+        AppendError::DiskFull
+        | AppendError::QueueFull { .. }
+        | AppendError::Closed
+        | AppendError::Record(_)
+        | AppendError::Forwarded { .. } => Consumed::Nothing,
+        AppendError::Failed(_) | AppendError::WriterGone(_) => Consumed::Unknown,
+    }
 }
 
 /// Asks the plan's targets while the disk makes the admitting record durable. Dropping the call closes its connection, which

@@ -414,6 +414,17 @@ async fn an_engine_that_fails_before_it_computes_costs_nothing_and_one_that_brea
 }
 
 #[tokio::test]
+async fn what_cannot_be_put_on_record_is_not_charged() {
+    let mut site = site(vec![rule("budget", Unit::OutputTokens, "day", 1_000)], ModelTerms::default()).await;
+    let limiting = Arc::clone(&site.limiting);
+    let mut client = site.client().await;
+    site.ledger.close();
+    assert_eq!(client.post(CHAT, body(false)).await.status, 503);
+    assert!(limiting.limits().views().iter().all(|view| (view.charged, view.held) == (0, 0)));
+    let _ = site.engine.nothing_arrived();
+}
+
+#[tokio::test]
 async fn an_exhausted_budget_hands_down_to_the_model_it_names_and_says_so() {
     let dear = When { models: vec!["chat-model".into()], ..When::default() };
     let cheap = When { models: vec!["renamed".into()], ..When::default() };
