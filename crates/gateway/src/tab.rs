@@ -33,6 +33,8 @@ pub(crate) struct Tab {
     reservation: RefCell<Option<Reservation>>,
     meter: Cell<Meter>,
     terms: ModelTerms,
+    /// The prompt was counted by the model's own tokenizer: what the engine says of it changes nothing.
+    exact: bool,
     most: Amounts,
     /// Answers the request asks for.
     answers: u64,
@@ -51,13 +53,14 @@ pub(crate) struct Tab {
 impl Tab {
     pub(crate) fn open(
         reservation: Reservation,
-        (terms, answers): (ModelTerms, u64),
+        (terms, answers, exact): (ModelTerms, u64, bool),
         downgraded_from: Option<ModelName>,
     ) -> Self {
         let metered = reservation.rules().any(|rule| rule.unit.counts_output());
         Self {
             meter: Cell::default(),
             terms,
+            exact,
             most: *reservation.most(),
             answers: answers.max(1),
             metered,
@@ -175,7 +178,8 @@ impl Tab {
 
     fn used(&self, facts: &AnswerFacts, consumed: Consumed, now: Duration) -> Amounts {
         let most = &self.most;
-        let input_tokens = facts.input_tokens.unwrap_or(most.input_tokens).min(most.input_tokens);
+        let said = facts.input_tokens.filter(|_| !self.exact);
+        let input_tokens = said.unwrap_or(most.input_tokens).min(most.input_tokens);
         let meter = self.meter.get();
         // A plain answer nobody counted may be as many tokens as it has bytes; of a stream the pieces are known.
         let unsaid = if consumed == Consumed::Answer { meter.tokens_at_most(self.answers) } else { 0 };

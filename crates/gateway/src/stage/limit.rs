@@ -16,7 +16,7 @@ use crate::stage::route::{Routed, can_serve, route};
 use crate::tab::{Tab, to_record};
 use hermetic_diagnostics::Diagnose;
 use hermetic_ids::ModelName;
-use hermetic_ledger::record::{Event, LimitThreshold, Record, RequestRefused};
+use hermetic_ledger::record::{CountedBy, Event, LimitThreshold, Record, RequestRefused};
 use hermetic_limits::{Amounts, Crossing, Denied, Facts, Granted, HeadroomAway, Reservation};
 use hermetic_policy::Permit;
 use std::ops::Deref;
@@ -59,7 +59,8 @@ pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserve
                 if downgraded_from.is_some() {
                     thread.shared.metrics.limits.downgraded();
                 }
-                let tab = Tab::open(reservation, (terms, answers), downgraded_from);
+                let exact = prompt.by() != CountedBy::Bytes;
+                let tab = Tab::open(reservation, (terms, answers, exact), downgraded_from);
                 tell(thread, &routed, &tab);
                 return Ok(Reserved { routed, prompt, tab });
             }
