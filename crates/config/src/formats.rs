@@ -2,7 +2,7 @@
 
 use crate::boundary::BoundaryEntry;
 use crate::units::{ByteSize, HumanDuration};
-use hermetic_ids::{GroupName, Label, ModelName};
+use hermetic_ids::{GroupName, Label, ModelName, ProjectName};
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,6 +18,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "size-with-unit" => parsed::<ByteSize>(text),
         "enclave-entry" => parsed::<BoundaryEntry>(text),
         "model-name" => parsed::<ModelName>(text),
+        "project-name" => parsed::<ProjectName>(text),
         "label" => parsed::<Label>(text),
         "hedge-delay" => parsed::<HedgeDelay>(text),
         "listen-address" => listen_address(text).map(|_| ()),

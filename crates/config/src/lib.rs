@@ -13,6 +13,7 @@
 //! endpoint named by a [`Config`] lies inside its [`EnclaveBoundary`]; `wire` types never leave this crate.
 
 mod boundary;
+mod diff;
 mod formats;
 mod mistake;
 mod reference;
@@ -26,6 +27,7 @@ mod wire;
 mod yaml;
 
 pub use boundary::{BoundaryEntry, BoundaryError, EnclaveBoundary};
+pub use diff::{Change, Effect, changes};
 pub use formats::HedgeDelay;
 pub use mistake::{ConfigError, Mistake, Position};
 pub use reference::{KeyReference, UnknownKey, explain, keys, reference_markdown};
@@ -36,7 +38,7 @@ pub use settings::targets::{
 pub use settings::{
     CertificateMatch, CertificateRule, Config, EndpointCounting, EngineSettings, Gateway, GatewayLimits,
     GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys, LedgerSettings, Log, Model, ModelSource,
-    ModelTerms, Network, Policy, Throttle,
+    ModelTerms, Network, Policy, QueueSettings, Throttle,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::{

@@ -1,21 +1,25 @@
 //! The configuration as the rest of the program sees it: parsed types, defaults filled in, paths made whole.
 
 mod limits;
+mod queue;
 
 pub use limits::ModelTerms;
 mod identity;
 mod tls;
 
 pub use identity::{CertificateMatch, CertificateRule, Grants, Identity, Issuer, IssuerKeys, Throttle};
+pub use queue::QueueSettings;
 pub use tls::GatewayTls;
 pub(crate) mod targets;
 
 use crate::boundary::EnclaveBoundary;
+use crate::diff;
 use crate::formats;
 use crate::mistake::{Mistake, WRONG_VALUE};
 use crate::rules;
 use crate::schema::{self, Shape, View};
 use crate::tree::{Node, Value};
+use crate::units::ByteSize;
 use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier, Tokenize};
 use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
@@ -41,6 +45,8 @@ pub struct Config {
     pub ledger: LedgerSettings,
     pub import: Import,
     pub log: Log,
+    /// Every value in force, as the file would say it: what [`crate::changes`] compares.
+    pub(crate) values: serde_json::Value,
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +63,9 @@ pub struct Gateway {
     pub drain_grace: Duration,
     pub keep_alive: Duration,
     pub target_header: bool,
+    /// `None`: derived from what the process may use.
+    pub memory: Option<u64>,
+    pub queue: QueueSettings,
     pub limits: GatewayLimits,
 }
 
@@ -65,8 +74,14 @@ pub struct GatewayLimits {
     pub request_body_bytes: u64,
     pub header_bytes: u64,
     pub connections: u32,
+    /// 0: no cap.
+    pub connections_per_address: u32,
+    pub requests: u32,
+    pub lag: Duration,
     pub header_timeout: Duration,
     pub body_timeout: Duration,
+    /// Bytes a second; 0: no such limit.
+    pub body_rate: u64,
     pub engine_time: Duration,
     pub limit_counters: u32,
     pub engine_timeout: Duration,
@@ -84,6 +99,8 @@ pub struct Model {
     /// The name applications ask for.
     pub name: ModelName,
     pub source: ModelSource,
+    /// Requests at the engine at once, where the file says it.
+    pub concurrency: Option<u32>,
     pub terms: ModelTerms,
     pub timeouts: Timeouts,
 }
@@ -142,12 +159,13 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
     let fail = |message: String| Mistake { at: root.at, key: String::new(), code: WRONG_VALUE, message };
     let value = to_json(root, Some(schema::root()));
     let file: wire::File = serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
+    let values = serde_json::to_value(&file).map_err(|error| fail(error.to_string()))?;
     let models = file.models.into_iter().map(model).collect::<Result<Vec<_>, _>>().map_err(fail)?;
     Ok(Config {
         tier: file.tier,
         state_dir: base.join(file.state_dir),
         network: Network { enclave: rules::boundary(root) },
-        gateway: gateway(&file.gateway, base).map_err(fail)?,
+        gateway: gateway(file.gateway, base).map_err(fail)?,
         identity: identity::convert(file.identity, base).map_err(fail)?,
         policy: Policy { dir: file.policy.dir.map(|dir| base.join(dir)) },
         models,
@@ -160,10 +178,11 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
         },
         import: Import { engineer: file.import.engineer },
         log: Log { level: file.log.level, format: file.log.format },
+        values: diff::with_whole_paths(values, base),
     })
 }
 
-fn gateway(wire: &wire::Gateway, base: &Path) -> Result<Gateway, String> {
+fn gateway(wire: wire::Gateway, base: &Path) -> Result<Gateway, String> {
     Ok(Gateway {
         listen: formats::listen_address(&wire.listen)?,
         threads: wire.threads,
@@ -171,12 +190,18 @@ fn gateway(wire: &wire::Gateway, base: &Path) -> Result<Gateway, String> {
         drain_grace: wire.drain_grace.get(),
         keep_alive: wire.keep_alive.get(),
         target_header: wire.target_header,
+        memory: wire.memory.map(ByteSize::get),
+        queue: queue::queue(wire.queue)?,
         limits: GatewayLimits {
             request_body_bytes: wire.limits.request_body_bytes.get(),
             header_bytes: wire.limits.header_bytes.get(),
             connections: wire.limits.connections,
+            connections_per_address: wire.limits.connections_per_address,
+            requests: wire.limits.requests,
+            lag: wire.limits.lag.get(),
             header_timeout: wire.limits.header_timeout.get(),
             body_timeout: wire.limits.body_timeout.get(),
+            body_rate: wire.limits.body_rate.get(),
             engine_time: wire.limits.engine_time.get(),
             limit_counters: wire.limits.limit_counters,
             engine_timeout: wire.limits.engine_timeout.get(),
@@ -201,7 +226,7 @@ fn model(wire: wire::Model) -> Result<Model, String> {
             targets: targets.collect::<Result<_, _>>()?,
             routing: targets::routing(wire.routing)?,
         });
-        return Ok(Model { name, source, terms, timeouts });
+        return Ok(Model { name, source, concurrency: wire.concurrency, terms, timeouts });
     }
     let source = match wire.endpoint {
         Some(endpoint) => ModelSource::Endpoint {
@@ -220,7 +245,7 @@ fn model(wire: wire::Model) -> Result<Model, String> {
             engine: engine(wire.engine),
         },
     };
-    Ok(Model { name, source, terms, timeouts })
+    Ok(Model { name, source, concurrency: wire.concurrency, terms, timeouts })
 }
 
 fn engine(wire: Option<wire::Engine>) -> EngineSettings {

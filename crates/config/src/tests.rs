@@ -274,6 +274,12 @@ fn yaml_with(key: &str, value: &str) -> String {
     let number = value.trim_matches('"').parse::<i64>().is_ok();
     let boolean = matches!(value.trim_matches('"'), "true" | "false");
     let value = if number || boolean { value.trim_matches('"').to_owned() } else { value };
+    if let Some(below) = key.strip_prefix("gateway.queue.shares.") {
+        let other = if below == "weight" { "project: a" } else { "weight: 1" };
+        return format!(
+            "{{ledger: {{origin: a/b}}, gateway: {{queue: {{shares: [{{{below}: {value}, {other}}}]}}}}}}"
+        );
+    }
     if let Some(model) = virtual_model_with(key, &value) {
         let models = format!("[{{name: smollm2-135m-instruct}}, {{name: m, {model}}}]");
         return format!("tier: connected\nledger: {{origin: a/b}}\nmodels: {models}\n");

@@ -3,6 +3,7 @@
 
 mod identity;
 pub(crate) mod limits;
+pub(crate) mod queue;
 mod tls;
 
 pub(crate) use identity::{CertificateMatch, CertificateRule, Identity, Issuer, Metadata};
@@ -127,6 +128,14 @@ pub(crate) struct Gateway {
     pub(crate) keep_alive: HumanDuration,
     /// Whether answers name the target they came from, in the header `x-hermetic-target`.
     pub(crate) target_header: bool,
+    /// Memory that all requests together may make the process hold: bodies, the copies of them that are edited, answers
+    /// until they are taken, events of streams. When it is taken, requests are answered 503 until some of it is free.
+    /// Default: an eighth of what the process may use (the machine's, or its cgroup's limit), at least 128 MiB and at most
+    /// 4 GiB; the rest belongs to the models.
+    #[schemars(extend("examples" = ["512 MiB"]))]
+    pub(crate) memory: Option<ByteSize>,
+    /// Who waits for an engine that has no room, and in which order.
+    pub(crate) queue: queue::Queue,
     /// Every limit of the front door, each with the reason for its default.
     pub(crate) limits: Limits,
 }
@@ -140,6 +149,8 @@ impl Default for Gateway {
             drain_grace: HumanDuration::from_millis(30_000),
             keep_alive: HumanDuration::from_millis(15_000),
             target_header: false,
+            memory: None,
+            queue: queue::Queue::default(),
             limits: Limits::default(),
         }
     }
@@ -153,14 +164,29 @@ pub(crate) struct Limits {
     pub(crate) request_body_bytes: ByteSize,
     /// Largest request head: line and headers together.
     pub(crate) header_bytes: ByteSize,
-    /// Client connections open at the same time; one more is answered 503 and closed.
+    /// Client connections open at the same time. When they are full, one that waits for its next request is closed to
+    /// make room; when none does, one more is answered 503 and closed.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) connections: u32,
+    /// Client connections open at the same time from one address; one more is answered 429 and closed. 0, the default,
+    /// is no cap: behind a proxy all callers come from one address.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(crate) connections_per_address: u32,
+    /// Requests that are being answered at the same time; one more is answered 503 before its body is read. Twice the
+    /// connections, so that it bounds nothing unless it is lowered.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) requests: u32,
+    /// How far the gateway's threads may be behind with their work before new requests are answered 503. A thread in
+    /// order comes round in a millisecond.
+    pub(crate) lag: HumanDuration,
     /// How long a request's head may take to arrive, and how long a connection may idle before it begins one. Ends
     /// connections that trickle.
     pub(crate) header_timeout: HumanDuration,
     /// How long a request's body may take to arrive once its head has.
     pub(crate) body_timeout: HumanDuration,
+    /// The least of a body that must arrive in each second, judged over five. 500 B: the slowest line is faster, a client
+    /// that sends a byte at a time is not. 0 B is no such limit.
+    pub(crate) body_rate: ByteSize,
     /// Most time an engine may spend on a request where a limit counts `gpu-seconds`: so much is held for it, and there it
     /// is cut.
     pub(crate) engine_time: HumanDuration,
@@ -170,7 +196,7 @@ pub(crate) struct Limits {
     pub(crate) limit_counters: u32,
     /// How long an engine may be silent before it is given up. Reading a long prompt on a CPU takes minutes.
     pub(crate) engine_timeout: HumanDuration,
-    /// How long a client may take nothing of a stream before it counts as gone.
+    /// How long a client may take nothing of an answer, streamed or plain, before it counts as gone.
     pub(crate) client_stall_timeout: HumanDuration,
 }
 
@@ -180,8 +206,12 @@ impl Default for Limits {
             request_body_bytes: ByteSize::from_bytes(4 << 20),
             header_bytes: ByteSize::from_bytes(16 << 10),
             connections: 4096,
+            connections_per_address: 0,
+            requests: 8192,
+            lag: HumanDuration::from_millis(1_000),
             header_timeout: HumanDuration::from_millis(30_000),
             body_timeout: HumanDuration::from_millis(30_000),
+            body_rate: ByteSize::from_bytes(500),
             engine_time: HumanDuration::from_millis(300_000),
             limit_counters: 100_000,
             engine_timeout: HumanDuration::from_millis(300_000),
@@ -227,6 +257,11 @@ pub(crate) struct Model {
     /// What the server behind `endpoint`, or a virtual model, does. Default `chat`. Artifacts say it themselves.
     #[serde(default)]
     pub(crate) kind: Option<Kind>,
+    /// Requests at the engine at the same time; more wait in the gateway's queue. Default: what the embedded engine
+    /// computes at the same time (`engine.parallel`); no bound for an `endpoint`, which has a queue of its own.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 65_536), extend("examples" = [16]))]
+    pub(crate) concurrency: Option<u32>,
     /// What the model costs. Without a price it costs nothing, and limits on tokens hold all the same.
     #[serde(default)]
     pub(crate) price: Option<limits::Price>,

@@ -10,6 +10,8 @@ pub enum ContentError {
     File(#[source] FileError),
     #[error("the crypto library refused to {action}")]
     Crypto { action: &'static str },
+    #[error("there is no memory left to hold the answer in until it is kept")]
+    Memory,
     #[error("expected kept content of the request {request}, found none")]
     Missing { request: RequestId },
     #[error("expected the content of the request {request} as it was sealed, found {found}")]
@@ -22,13 +24,14 @@ impl Diagnose for ContentError {
             Self::File(_) | Self::Crypto { .. } => Code::new("E0620"),
             Self::Damaged { .. } => Code::new("E0621"),
             Self::Missing { .. } => Code::new("E0622"),
+            Self::Memory => Code::new("E0840"),
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::File(_) => Some("check room and owner of `content/` in the state folder".to_owned()),
-            Self::Crypto { .. } => None,
+            Self::Crypto { .. } | Self::Memory => None,
             Self::Damaged { .. } => {
                 Some("compare `keys/content.pem` with the copy that was kept when capture began".to_owned())
             }

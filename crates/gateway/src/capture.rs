@@ -5,6 +5,7 @@
 
 use crate::commitment::{Running, Salt};
 use crate::context::Thread;
+use crate::memory::{MemoryError, MemoryGrant, Purpose};
 use crate::stage::admit::Admitted;
 use crate::stage::read::Asked;
 use bytes::Bytes;
@@ -23,6 +24,8 @@ struct Held {
     bytes: Vec<u8>,
     total: u64,
     cap: usize,
+    /// Covers `bytes`. `Err`: there was no memory for all of it, so it cannot be kept.
+    grant: Result<MemoryGrant, MemoryError>,
 }
 
 /// An answer that has left but for its last bytes, which wait for the settling record.
@@ -35,19 +38,36 @@ pub(crate) struct Left {
 
 impl Held {
     fn push(&mut self, bytes: &[u8]) {
-        let room = self.cap.saturating_sub(self.bytes.len()).min(bytes.len());
-        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
         self.total += bytes.len() as u64;
+        let room = self.cap.saturating_sub(self.bytes.len()).min(bytes.len());
+        let needed = self.bytes.len() + room;
+        if needed > self.bytes.capacity() {
+            let capacity = needed.max(self.bytes.capacity() * 2);
+            let granted = match &mut self.grant {
+                Ok(grant) => grant.cover(capacity),
+                Err(error) => Err(*error),
+            };
+            if let Err(error) = granted {
+                // What is held of it is of no use any more.
+                (self.bytes, self.grant) = (Vec::new(), Err(error));
+                return;
+            }
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
     }
 }
 
 impl Outgoing {
     pub(crate) fn start(thread: &Thread, request: RequestId) -> Self {
         let shared = &thread.shared;
-        let cap = shared.options.answer_bytes_max;
+        let cap = shared.options().answer_bytes_max;
         Self {
             commitment: shared.commitments.start(request, Salt::Answer),
-            held: shared.capture.as_ref().map(|_| Held { bytes: Vec::new(), total: 0, cap }),
+            held: shared.capture.as_ref().map(|_| {
+                let grant = shared.memory.grant(Purpose::Answer, 0);
+                Held { bytes: Vec::new(), total: 0, cap, grant }
+            }),
         }
     }
 
@@ -90,6 +110,9 @@ async fn keep(
     admitted: Admitted,
     held: Held,
 ) -> Result<(), ContentError> {
+    if held.grant.is_err() {
+        return Err(ContentError::Memory);
+    }
     let request = asked.accepted.request;
     let prompt = asked.body.clone();
     let put = move || {

@@ -1,9 +1,17 @@
 //! What requests are served with: shared by all threads, and per thread.
 
+use crate::connections::{Connections, PerAddress};
 use crate::gateway::GatewayParts;
+use crate::lag::Lag;
+use crate::memory::MemoryBudget;
+use crate::options::GatewayOptions;
+use crate::stage::queue::Queues;
 use crate::strangers::Strangers;
 use crate::upstream::Pool;
+use arc_swap::{ArcSwap, Guard};
+use std::cell::Cell;
 use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +22,10 @@ use tokio_util::task::TaskTracker;
 #[derive(Debug)]
 pub(crate) struct Shared {
     parts: GatewayParts,
+    options: ArcSwap<GatewayOptions>,
+    pub(crate) memory: MemoryBudget,
+    pub(crate) queues: Queues,
+    pub(crate) addresses: PerAddress,
     pub(crate) connections: AtomicUsize,
     /// Callers that were not let in and are not on record yet.
     pub(crate) strangers: Strangers,
@@ -25,13 +37,30 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(parts: GatewayParts) -> Self {
+        let options = parts.options.clone();
         Self {
+            memory: MemoryBudget::new(options.memory_bytes_max),
+            queues: Queues::new(&options.queue, &parts.clock),
+            addresses: PerAddress::default(),
+            options: ArcSwap::from_pointee(options),
             parts,
             connections: AtomicUsize::new(0),
             strangers: Strangers::default(),
             draining: CancellationToken::new(),
             cut: CancellationToken::new(),
         }
+    }
+
+    /// The limits in force now. Not for holding across an await: what is needed later is copied out.
+    pub(crate) fn options(&self) -> Guard<Arc<GatewayOptions>> {
+        self.options.load()
+    }
+
+    /// Puts other limits in force. Where a thread listens, and how many there are, stays as it was at the start.
+    pub(crate) fn set_options(&self, options: GatewayOptions) {
+        self.memory.set_limit(options.memory_bytes_max);
+        self.queues.set_options(&options.queue);
+        self.options.store(Arc::new(options));
     }
 }
 
@@ -48,6 +77,10 @@ impl Deref for Shared {
 pub(crate) struct Thread {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Pool,
+    pub(crate) connections: Connections,
+    pub(crate) lag: Lag,
+    /// Requests of this thread between accept and reply.
+    pub(crate) requests: Rc<Cell<usize>>,
     /// Connections and exchanges of this thread: it ends when all of them have.
     pub(crate) tasks: TaskTracker,
 }

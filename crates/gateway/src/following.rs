@@ -16,7 +16,7 @@ const STRANGERS_EVERY: Duration = Duration::from_secs(1);
 
 /// Follows until the service stops, and notes the keys' last use once more then.
 pub(crate) async fn follow(thread: Rc<Thread>) {
-    let mut keys = ticks(thread.shared.options.key_refresh_interval);
+    let mut keys = ticks(thread.shared.options().key_refresh_interval);
     let mut uses = ticks(USE_GRAIN);
     let mut certificates = ticks(tls::LOOK_EVERY);
     let mut turned_away = ticks(STRANGERS_EVERY);

@@ -30,6 +30,7 @@ const BACKLOG: u32 = 1024;
 /// What the composition hands in.
 #[derive(Debug)]
 pub struct GatewayParts {
+    /// As it is started; [`Adjust::options`] puts others in force later.
     pub options: GatewayOptions,
     pub identity: Identity,
     /// `None`: plain HTTP.
@@ -79,7 +80,7 @@ impl Gateway {
 
     /// Listens and serves on threads of its own until [`Running::drain`].
     pub fn start(self) -> Result<Running, StartError> {
-        let options = &self.shared.options;
+        let options = self.shared.options();
         let count = options.threads.max(1);
         let mut address = options.listen;
         let mut threads = Vec::with_capacity(count);
@@ -152,6 +153,11 @@ impl Running {
         self.address
     }
 
+    /// A handle that changes what is in force, and ends a drain early.
+    pub fn adjust(&self) -> Adjust {
+        Adjust { shared: Arc::clone(&self.shared) }
+    }
+
     /// Stops accepting, lets requests in flight end within the grace, cuts the rest, and waits until all is settled.
     /// Blocking; the ledger must outlive it.
     pub fn drain(self) -> Drained {
@@ -164,5 +170,24 @@ impl Running {
         }
         strangers::write_due(&self.shared, true);
         drained
+    }
+}
+
+/// Changes a gateway that serves. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Adjust {
+    shared: Arc<Shared>,
+}
+
+impl Adjust {
+    /// Puts other limits in force for every request that comes after. The address and the number of threads stay.
+    pub fn options(&self, options: GatewayOptions) {
+        self.shared.set_options(options);
+    }
+
+    /// Ends the grace of a drain now: requests in flight are cut, and settled as such.
+    pub fn cut(&self) {
+        self.shared.draining.cancel();
+        self.shared.cut.cancel();
     }
 }

@@ -18,17 +18,22 @@
 
 mod body;
 mod capture;
+mod client_io;
 mod collect;
 mod commitment;
+mod connections;
 mod context;
 mod counting;
 mod course;
 mod error;
 mod following;
 mod gateway;
+mod lag;
+mod lane;
 mod limit_refusal;
 mod limiting;
 mod listing;
+mod memory;
 mod meter;
 mod metrics;
 mod options;
@@ -52,14 +57,15 @@ mod upstream;
 pub use commitment::{CommitmentSecret, Salt, commit};
 pub use counting::{CountSource, Counting, EngineCount};
 pub use error::StartError;
-pub use gateway::{Drained, Gateway, GatewayParts, Running};
+pub use gateway::{Adjust, Drained, Gateway, GatewayParts, Running};
 pub use hermetic_ids::ModelKind;
 pub use limiting::{Limiting, ModelTerms, OUTPUT_TOKENS_DEFAULT};
-pub use options::GatewayOptions;
+pub use options::{GatewayOptions, Pace};
 pub use pages::{Page, PageLookup};
 pub use recovery::{LimitsOnRecord, RecoverError, RulesRefused, recover};
 pub use routing::{
     Fleet, Hedge, HedgeAfter, Plan, PlanRules, PlanState, PlannedTarget, Route, RouteState, RoutingTable,
     StickTo, Target, Timeouts,
 };
+pub use stage::queue::{ModelQueue, QueueOptions};
 pub use tls::{ClientAuthentication, OverdueLists, Tls, TlsError, TlsFiles, TlsLimits};

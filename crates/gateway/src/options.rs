@@ -1,5 +1,7 @@
 //! Every limit of the gateway, with its default and its reason.
 
+pub use crate::collect::Pace;
+use crate::stage::queue::QueueOptions;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,7 +16,21 @@ pub struct GatewayOptions {
     pub threads: usize,
     /// Client connections open at once; one more is answered 503 and closed. Default 4,096: a connection that streams
     /// costs about 30 KiB, so this is about 120 MiB.
+    /// When they are full, one that waits for its next request is closed to make room.
     pub connections_max: usize,
+    /// Client connections open at once from one address; one more is answered 429 and closed. Default 0, which is no
+    /// cap: behind a proxy all callers come from one address.
+    pub connections_per_address_max: usize,
+    /// Requests between accept and reply, over all threads; one more is answered 503 before its body is read. Default
+    /// 8,192: twice the connections, so that it bounds nothing unless it is lowered.
+    pub requests_max: usize,
+    /// How far a thread's event loop may lag behind before new requests are answered 503. Default 1 s: a loop in order
+    /// comes round in a millisecond, and a caller that waits a second for its turn waits for every other step too.
+    pub lag_max: Duration,
+    /// Bytes that all requests together may make us hold: bodies, the copies of them that are edited, plain answers
+    /// until the caller has taken them, events of streams. Default 512 MiB: a hundred of the largest bodies or answers,
+    /// and nothing to a machine that runs models. The service derives its own from the machine it finds.
+    pub memory_bytes_max: usize,
     /// Largest request body. Default 4 MiB: a full 128k-token context is about half a megabyte of text; pictures in
     /// messages are the rest.
     pub body_bytes_max: usize,
@@ -27,6 +43,14 @@ pub struct GatewayOptions {
     pub header_timeout: Duration,
     /// Time for a request's body to arrive once its head has. Default 30 s.
     pub body_timeout: Duration,
+    /// The least of a body that must arrive in each stretch of time. Default 2,500 bytes in 5 s: half a kilobyte a
+    /// second, which the slowest line exceeds and a client that sends a byte at a time does not.
+    pub body_pace: Option<Pace>,
+    /// How long, and how much of, the rest of a request that was refused is read and thrown away so that the refusal
+    /// reaches a client that is still sending: closing at once would reset the connection under it. Default 5 s and
+    /// 64 MiB.
+    pub linger_timeout: Duration,
+    pub linger_bytes_max: usize,
     /// Largest plain answer, which is held whole so that it leaves only when it is on record. Default 32 MiB: 2,048
     /// embeddings of 1,536 numbers as text.
     pub answer_bytes_max: usize,
@@ -39,7 +63,7 @@ pub struct GatewayOptions {
     /// Most time an engine may spend on one request that a limit on engine time counts: so much is held for it, and there
     /// it is cut. Default 300 s.
     pub engine_time_max: Duration,
-    /// A client that takes nothing of a stream for this long has left. Default 60 s.
+    /// A client that takes nothing of an answer, streamed or plain, for this long has left. Default 60 s.
     pub client_stall_timeout: Duration,
     /// Whether answers name the target they came from (`x-hermetic-target`). Default no: which engine answers is the
     /// operator's affair, and a caller who sees it comes to depend on it.
@@ -58,6 +82,8 @@ pub struct GatewayOptions {
     pub key_refresh_interval: Duration,
     /// Time for requests in flight to end when the service stops; then they are cut, and settled as such. Default 30 s.
     pub drain_grace: Duration,
+    /// Who waits for an engine, and in which order.
+    pub queue: QueueOptions,
 }
 
 impl GatewayOptions {
@@ -66,11 +92,18 @@ impl GatewayOptions {
             listen,
             threads: 1,
             connections_max: 4_096,
+            connections_per_address_max: 0,
+            requests_max: 8_192,
+            lag_max: Duration::from_secs(1),
+            memory_bytes_max: 512 << 20,
             body_bytes_max: 4 << 20,
             headers_max: 64,
             header_bytes_max: 16 << 10,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            body_pace: Some(Pace { bytes: 2_500, within: Duration::from_secs(5) }),
+            linger_timeout: Duration::from_secs(5),
+            linger_bytes_max: 64 << 20,
             answer_bytes_max: 32 << 20,
             event_bytes_max: 1 << 20,
             keep_alive_interval: Duration::from_secs(15),
@@ -84,6 +117,7 @@ impl GatewayOptions {
             tokenize_timeout: Duration::from_secs(2),
             key_refresh_interval: Duration::from_millis(250),
             drain_grace: Duration::from_secs(30),
+            queue: QueueOptions::default(),
         }
     }
 }

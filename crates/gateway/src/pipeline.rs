@@ -3,7 +3,8 @@
 //! Each stage is a file under `stage/`, takes what the stage before it proved and returns what it proves itself:
 //!
 //! ```text
-//! Accepted → Authenticated → Asked → Permitted → Routed → Counted → Reserved → Admitting ┄ Admitted → Answer → Settled → reply
+//! Accepted → Authenticated → Asked → Permitted → Routed → Counted → Reserved → Queued → Admitting ┄ Admitted → Answer
+//! → Settled → reply
 //! ```
 //!
 //! The stages in parentheses are places that later work fills.
@@ -12,7 +13,7 @@ use crate::body::AnswerBody;
 use crate::context::Thread;
 use crate::peer::Peer;
 use crate::refusal::Refused;
-use crate::stage::{accept, admit, authorize, count, exchange, identify, limit, read, route};
+use crate::stage::{accept, admit, authorize, count, exchange, identify, limit, queue, read, route};
 use hermetic_inference_api::Surface;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -26,11 +27,11 @@ pub(crate) async fn answer(
     surface: Surface,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refused> {
-    // accept: ids, clock, method, media type, declared length. Nothing of the body has been read.
+    // accept: ids, clock, load, method, media type, framing, declared length. Nothing of the body has been read.
     let (accepted, body) = accept::accept(thread, peer, surface, request)?;
     // identify: on whose behalf. Strangers cost a hash and no body, are slowed down and put on record.
     let authenticated = identify::identify(thread, &accepted).await?;
-    // read: the body, capped and timed, and the facts it states.
+    // read: memory for the body, then the body, capped and timed, and the facts it states.
     let asked = read::read(thread, accepted, authenticated, body).await?;
     // authorize: Cedar's permit for this owner, surface and model. A refusal is put on record.
     let permitted = authorize::authorize(thread, asked).await?;
@@ -41,8 +42,11 @@ pub(crate) async fn answer(
     let counted = count::count(thread, routed).await?;
     // limit: hold the most the request may use on every limit that speaks of it. A refusal is put on record.
     let reserved = limit::reserve(thread, counted).await?;
+    // queue: a place at the engine, in an order that is fair between projects. Nothing is on record yet, so a caller
+    // that hangs up while it waits leaves nothing behind: what was held for it is let go of.
+    let queued = queue::queue(thread, reserved).await?;
     // admit: hand the admitting record to the ledger. From here on the request will be settled, whatever happens.
-    let admitting = admit::admit(thread, reserved);
+    let admitting = admit::admit(thread, queued);
     // call engine → (guard output) → settle → reply: in a task of its own, which outlives a client that hangs up. It
     // answers only after the admitting record is durable, and ends only after the settling record is.
     exchange::exchange(thread, admitting).await

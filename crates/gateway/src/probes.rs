@@ -15,10 +15,20 @@ pub(crate) fn is_path(path: &str) -> bool {
 
 pub(crate) fn answer(shared: &Shared, path: &str) -> Response<AnswerBody> {
     match path {
-        "/metrics" => ok(hermetic_telemetry::CONTENT_TYPE, Bytes::from(shared.metrics.render())),
+        "/metrics" => metrics(shared),
         "/readyz" => readiness(shared),
         _ => ok("text/plain; charset=utf-8", Bytes::from_static(b"ok\n")),
     }
+}
+
+/// What is known elsewhere is read now, so that no request has to write it down.
+fn metrics(shared: &Shared) -> Response<AnswerBody> {
+    let gateway = &shared.metrics.gateway;
+    let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    gateway.memory_held.set(gauge(shared.memory.held()));
+    gateway.memory_limit.set(gauge(shared.memory.limit()));
+    gateway.queue_waiting.set(gauge(shared.queues.waiting()));
+    ok(hermetic_telemetry::CONTENT_TYPE, Bytes::from(shared.metrics.render()))
 }
 
 pub(crate) fn ok(content_type: &'static str, body: Bytes) -> Response<AnswerBody> {

@@ -2,7 +2,9 @@
 
 use crate::collect::CollectError;
 use crate::limit_refusal::LimitRefused;
+use crate::memory::MemoryError;
 use crate::stage::call::CallError;
+use crate::stage::queue::QueueRefusal;
 use crate::tab::Overrun;
 use crate::upstream::UpstreamError;
 use hermetic_content_store::ContentError;
@@ -65,6 +67,8 @@ pub(crate) enum RefusalKind {
     #[error("the content of the request cannot be kept, so it is not answered")]
     Content(#[source] ContentError),
     #[error("{0}")]
+    Queue(QueueRefusal),
+    #[error("{0}")]
     Call(CallError),
     #[error("{}", answer_message(.0))]
     Answer(CollectError),
@@ -72,6 +76,14 @@ pub(crate) enum RefusalKind {
     Draining,
     #[error("expected at most {max} connections, found that so many are open")]
     TooManyConnections { max: usize },
+    #[error("expected at most {max} connections from one address, found that so many are open")]
+    TooManyFromAddress { max: usize },
+    #[error("expected at most {max} requests at once, found that so many are being answered")]
+    TooManyRequests { max: usize },
+    #[error("the service is behind with its work")]
+    Lagging,
+    #[error("expected one host, and a body that is chunked or of declared length, found {found}")]
+    Framing { found: String },
     #[error("the system gives no random bytes")]
     NoRandomness,
 }
@@ -81,6 +93,13 @@ fn body_message(error: &CollectError) -> String {
         CollectError::BrokenOff => "the body ended before it was complete".to_owned(),
         CollectError::TooLarge { cap } => format!("expected a body of at most {cap} bytes, found more"),
         CollectError::Silent { after } => format!("expected the body within {} s", after.as_secs()),
+        CollectError::Slow { bytes, within } => {
+            format!(
+                "expected a body that comes in without pause, found {bytes} bytes in {} s",
+                within.as_secs()
+            )
+        }
+        CollectError::Memory(error) => error.to_string(),
     }
 }
 
@@ -93,6 +112,10 @@ fn answer_message(error: &CollectError) -> String {
         CollectError::Silent { after } => {
             format!("the engine fell silent for {} s in the middle of its answer", after.as_secs())
         }
+        CollectError::Slow { bytes, within } => {
+            format!("the engine sent {bytes} bytes of its answer in {} s", within.as_secs())
+        }
+        CollectError::Memory(_) => "there is no memory left to hold the answer in".to_owned(),
     }
 }
 
@@ -129,6 +152,22 @@ impl RefusalKind {
     }
 }
 
+impl RefusalKind {
+    /// Whether the connection cannot carry another request: the caller is told, and what it still sends is not read
+    /// as one.
+    pub(crate) fn ends_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Body(_)
+                | Self::Framing { .. }
+                | Self::TooManyRequests { .. }
+                | Self::Lagging
+                | Self::TooManyConnections { .. }
+                | Self::TooManyFromAddress { .. }
+        )
+    }
+}
+
 impl Diagnose for RefusalKind {
     fn code(&self) -> Code {
         match self {
@@ -136,7 +175,11 @@ impl Diagnose for RefusalKind {
             Self::Method { .. } => Code::new("E0802"),
             Self::MediaType { .. } => Code::new("E0803"),
             Self::Body(CollectError::TooLarge { .. }) => Code::new("E0804"),
-            Self::Body(CollectError::BrokenOff | CollectError::Silent { .. }) => Code::new("E0805"),
+            Self::Body(CollectError::BrokenOff | CollectError::Silent { .. } | CollectError::Slow { .. }) => {
+                Code::new("E0805")
+            }
+            Self::Body(CollectError::Memory(MemoryError::NeverFits { .. })) => Code::new("E0841"),
+            Self::Body(CollectError::Memory(_)) => Code::new("E0840"),
             Self::Mistake(RequestMistake::Json(
                 JsonMistake::TooDeep { .. } | JsonMistake::TooManyKeys { .. },
             )) => Code::new("E0807"),
@@ -158,13 +201,19 @@ impl Diagnose for RefusalKind {
             Self::Call(CallError::OutOfTime { .. }) => Code::new("E0822"),
             Self::Call(CallError::Answer(error)) | Self::Answer(error) => match error {
                 CollectError::BrokenOff => Code::new("E0815"),
-                CollectError::Silent { .. } => Code::new("E0816"),
+                CollectError::Silent { .. } | CollectError::Slow { .. } => Code::new("E0816"),
                 CollectError::TooLarge { .. } => Code::new("E0817"),
+                CollectError::Memory(_) => Code::new("E0840"),
             },
             Self::NoTarget { .. } => Code::new("E0821"),
             Self::Draining => Code::new("E0818"),
             Self::TooManyConnections { .. } => Code::new("E0819"),
             Self::NoRandomness => Code::new("E0820"),
+            Self::TooManyFromAddress { .. } => Code::new("E0842"),
+            Self::TooManyRequests { .. } => Code::new("E0843"),
+            Self::Lagging => Code::new("E0844"),
+            Self::Framing { .. } => Code::new("E0845"),
+            Self::Queue(error) => error.code(),
             Self::Identity(error) => error.code(),
             Self::Policy(refusal) => refusal.code(),
             Self::Limit(refused) => refused.code(),
@@ -195,7 +244,13 @@ impl Diagnose for RefusalKind {
             Self::ModelStarting { .. }
             | Self::NoTarget { .. }
             | Self::TooManyConnections { .. }
+            | Self::TooManyFromAddress { .. }
+            | Self::TooManyRequests { .. }
+            | Self::Lagging
             | Self::Draining => Some("try again shortly".to_owned()),
+            Self::Body(CollectError::Memory(MemoryError::Busy { .. })) => {
+                Some("try again shortly".to_owned())
+            }
             _ => None,
         }
     }

@@ -5,11 +5,13 @@ use crate::body::AnswerBody;
 use crate::collect::CollectError;
 use crate::context::Thread;
 use crate::limit_refusal::LimitRefused;
+use crate::memory::MemoryError;
 use crate::rate_headers;
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::admit::Admitted;
 use crate::stage::call::{AnswerHead, CallError};
 use crate::stage::limit::Reserved;
+use crate::stage::queue::QueueRefusal;
 use crate::stage::settle::Settled;
 use bytes::Bytes;
 use hermetic_diagnostics::Diagnose;
@@ -50,24 +52,42 @@ struct Verdict {
     retry_after: Option<u32>,
 }
 
+impl Verdict {
+    fn caller(status: StatusCode, kind: &'static str) -> Self {
+        Self { status, kind, blame: Blame::Caller, retry_after: None }
+    }
+
+    fn busy(blame: Blame, after: u32) -> Self {
+        let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error");
+        Self { status, kind, blame, retry_after: Some(after) }
+    }
+
+    fn rate(after: u32) -> Self {
+        let (status, kind) = (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error");
+        Self { status, kind, blame: Blame::Caller, retry_after: Some(after) }
+    }
+
+    fn engine(status: StatusCode, retry_after: Option<u32>) -> Self {
+        Self { status, kind: "server_error", blame: Blame::Engine, retry_after }
+    }
+}
+
 /// The one map. A new refusal does not compile until it has a line here.
 fn verdict(refusal: &RefusalKind) -> Verdict {
     use StatusCode as S;
-    let caller = |status, kind| Verdict { status, kind, blame: Blame::Caller, retry_after: None };
-    let busy = |blame, after| Verdict {
-        status: S::SERVICE_UNAVAILABLE,
-        kind: "service_unavailable_error",
-        blame,
-        retry_after: Some(after),
-    };
-    let engine =
-        |status, retry_after| Verdict { status, kind: "server_error", blame: Blame::Engine, retry_after };
+    let (caller, busy, rate, engine) = (Verdict::caller, Verdict::busy, Verdict::rate, Verdict::engine);
     match refusal {
         RefusalKind::NotFound => caller(S::NOT_FOUND, "invalid_request_error"),
         RefusalKind::Method { .. } => caller(S::METHOD_NOT_ALLOWED, "invalid_request_error"),
         RefusalKind::MediaType { .. } => caller(S::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error"),
         RefusalKind::Body(CollectError::TooLarge { .. }) => {
             caller(S::PAYLOAD_TOO_LARGE, "invalid_request_error")
+        }
+        RefusalKind::Body(CollectError::Memory(MemoryError::NeverFits { .. })) => {
+            caller(S::PAYLOAD_TOO_LARGE, "invalid_request_error")
+        }
+        RefusalKind::Body(CollectError::Memory(_)) | RefusalKind::Answer(CollectError::Memory(_)) => {
+            busy(Blame::Operator, 1)
         }
         RefusalKind::Body(_) => caller(S::REQUEST_TIMEOUT, "invalid_request_error"),
         RefusalKind::Mistake(_) | RefusalKind::WrongSurface { .. } | RefusalKind::PromptTooLong { .. } => {
@@ -94,7 +114,10 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::ModelFailed { .. } => busy(Blame::Engine, 30),
         RefusalKind::Ledger(_) | RefusalKind::Content(_) => busy(Blame::Operator, 5),
         RefusalKind::Call(CallError::Silent { .. } | CallError::OutOfTime { .. })
-        | RefusalKind::Answer(CollectError::Silent { .. }) => engine(S::GATEWAY_TIMEOUT, None),
+        | RefusalKind::Answer(CollectError::Silent { .. } | CollectError::Slow { .. }) => {
+            engine(S::GATEWAY_TIMEOUT, None)
+        }
+        RefusalKind::Call(CallError::Answer(CollectError::Memory(_))) => busy(Blame::Operator, 1),
         RefusalKind::NoTarget { after, .. } => {
             busy(Blame::Engine, u32::try_from(after.as_secs()).unwrap_or(u32::MAX).max(1))
         }
@@ -102,7 +125,14 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::Answer(CollectError::BrokenOff) => engine(S::BAD_GATEWAY, Some(1)),
         RefusalKind::Answer(CollectError::TooLarge { .. }) => engine(S::BAD_GATEWAY, None),
         RefusalKind::Draining => busy(Blame::Operator, 5),
-        RefusalKind::TooManyConnections { .. } => busy(Blame::Operator, 1),
+        RefusalKind::TooManyConnections { .. }
+        | RefusalKind::TooManyRequests { .. }
+        | RefusalKind::Lagging => busy(Blame::Operator, 1),
+        RefusalKind::TooManyFromAddress { .. } => rate(1),
+        RefusalKind::Framing { .. } => caller(S::BAD_REQUEST, "invalid_request_error"),
+        // Too many of one caller is the caller's to mend; a wait that was too long is not.
+        RefusalKind::Queue(QueueRefusal::Full { retry_after, .. }) => rate(*retry_after),
+        RefusalKind::Queue(QueueRefusal::TooLong { retry_after, .. }) => busy(Blame::Operator, *retry_after),
         RefusalKind::NoRandomness => Verdict {
             status: S::INTERNAL_SERVER_ERROR,
             kind: "server_error",
@@ -172,6 +202,9 @@ pub(crate) fn refused(metrics: &Metrics, refused: &Refused) -> Response<AnswerBo
     if verdict.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if kind.ends_connection() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let RefusalKind::Limit(refused) = kind
         && let Some(quota) = refused.quota()
     {
@@ -239,7 +272,7 @@ fn from_engine(
     if let Some(retry_after) = head.retry_after {
         headers.insert(header::RETRY_AFTER, retry_after);
     }
-    if thread.shared.options.names_target
+    if thread.shared.options().names_target
         && let Ok(target) = HeaderValue::from_str(&head.target)
     {
         headers.insert(X_TARGET, target);

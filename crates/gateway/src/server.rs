@@ -1,18 +1,23 @@
 //! One serving thread: accept connections, speak HTTP/1.1 on each, drain.
 
-use crate::body::AnswerBody;
+use crate::body::{AnswerBody, Carried};
+use crate::client_io::{ClientIo, Patience, Unread};
+use crate::connections::{Connections, Standing};
 use crate::context::{Shared, Thread};
+use crate::lag::Lag;
 use crate::peer::Peer;
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::attend;
 use crate::upstream::Pool;
 use crate::{following, listing, pipeline, probes, respond, tls};
 use hermetic_inference_api::Surface;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -30,6 +35,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time for requests that were cut to be settled: a few disk writes.
 const CUT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Time for a connection that makes room to finish what it was sent; the new one is served meanwhile.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time to tell a connection that it is one too many: it costs a task and a socket until then.
+const TURN_AWAY_WITHIN: Duration = Duration::from_secs(1);
+
 /// hyper's read buffer may not be smaller.
 const READ_BUFFER_MIN: usize = 8 << 10;
 
@@ -42,7 +53,15 @@ pub(crate) struct Ended {
 
 /// Serves until the drain has ended. `follows`: one thread of the process looks for what changed on disk.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows: bool) -> Ended {
-    let thread = Rc::new(Thread { shared, pool: Pool::default(), tasks: TaskTracker::new() });
+    let thread = Rc::new(Thread {
+        shared,
+        pool: Pool::default(),
+        connections: Connections::default(),
+        lag: Lag::default(),
+        requests: Rc::new(Cell::new(0)),
+        tasks: TaskTracker::new(),
+    });
+    thread.tasks.spawn_local(watch_lag(Rc::clone(&thread)));
     if follows {
         thread.tasks.spawn_local(following::follow(Rc::clone(&thread)));
         thread.tasks.spawn_local(attend::attend(Rc::clone(&thread)));
@@ -75,8 +94,12 @@ async fn accept_until_drain(thread: &Rc<Thread>, listener: &TcpListener) {
 async fn drain(thread: &Thread) -> Ended {
     thread.tasks.close();
     thread.pool.close();
-    if tokio::time::timeout(thread.shared.options.drain_grace, thread.tasks.wait()).await.is_ok() {
-        return Ended::default();
+    let grace = thread.shared.options().drain_grace;
+    tokio::select! {
+        () = thread.tasks.wait() => return Ended::default(),
+        () = tokio::time::sleep(grace) => {}
+        // Somebody does not want to wait for it.
+        () = thread.shared.cut.cancelled() => {}
     }
     let cut = thread.tasks.len();
     thread.shared.cut.cancel();
@@ -84,13 +107,26 @@ async fn drain(thread: &Thread) -> Ended {
     Ended { cut, lost: if settled.is_ok() { 0 } else { thread.tasks.len() } }
 }
 
+async fn watch_lag(thread: Rc<Thread>) {
+    tokio::select! {
+        () = thread.shared.draining.cancelled() => {}
+        never = thread.lag.watch(&thread.shared.clock) => match never {},
+    }
+}
+
 async fn connection(thread: Rc<Thread>, stream: TcpStream, address: SocketAddr) {
     let shared = Arc::clone(&thread.shared);
-    let options = &shared.options;
+    let (max, from_address_max) = {
+        let options = shared.options();
+        (options.connections_max, options.connections_per_address_max)
+    };
     let open = shared.connections.fetch_add(1, Ordering::Relaxed);
     shared.metrics.gateway.connections.inc();
-    if open >= options.connections_max {
-        turn_away(&shared, stream).await;
+    let counted = shared.addresses.count(address.ip(), from_address_max);
+    if counted.is_none() {
+        turn_away(&shared, stream, RefusalKind::TooManyFromAddress { max: from_address_max }).await;
+    } else if open >= max && !thread.connections.make_room() {
+        turn_away(&shared, stream, RefusalKind::TooManyConnections { max }).await;
     } else if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
     } else if let Some(tls) = &shared.tls {
@@ -104,21 +140,19 @@ async fn connection(thread: Rc<Thread>, stream: TcpStream, address: SocketAddr) 
     shared.connections.fetch_sub(1, Ordering::Relaxed);
 }
 
+/// HTTP/1.1 until one side ends it, the connection has to make room, or the service stops.
 async fn speak<S>(thread: &Rc<Thread>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let options = &thread.shared.options;
     let peer = Arc::new(peer);
-    let service = service_fn(|request| handle(Rc::clone(thread), Arc::clone(&peer), request));
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.header_timeout)
-        .max_headers(options.headers_max)
-        .max_header_size(options.header_bytes_max)
-        .max_buf_size(options.header_bytes_max.max(READ_BUFFER_MIN));
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let open = thread.connections.open();
+    let standing = Rc::clone(&open.standing);
+    let service =
+        service_fn(|request| handle(Rc::clone(thread), Rc::clone(&standing), Arc::clone(&peer), request));
+    let (builder, patience) = terms(&thread.shared);
+    let io = ClientIo::new(stream, patience, standing.unread.clone());
+    let connection = builder.serve_connection(TokioIo::new(io), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -129,9 +163,39 @@ where
                 () = after_cut(&thread.shared) => return,
             }
         }
+        () = standing.asked_to_close() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                // In the middle of a head it sends too slowly, or not taking the end of its last answer.
+                () = tokio::time::sleep(LEAVING_PATIENCE) => return,
+            }
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a client connection ended");
+    }
+}
+
+/// How HTTP is spoken on a new connection, and how patiently.
+fn terms(shared: &Shared) -> (http1::Builder, Patience) {
+    let options = shared.options();
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(options.headers_max)
+        .max_header_size(options.header_bytes_max)
+        .max_buf_size(options.header_bytes_max.max(READ_BUFFER_MIN));
+    (builder, patience(shared))
+}
+
+fn patience(shared: &Shared) -> Patience {
+    let options = shared.options();
+    Patience {
+        stall: options.client_stall_timeout,
+        linger: options.linger_timeout,
+        linger_bytes: options.linger_bytes_max,
     }
 }
 
@@ -142,34 +206,57 @@ async fn after_cut(shared: &Shared) {
     tokio::time::sleep(CUT_PATIENCE / 2).await;
 }
 
-/// Answers a connection that is one too many without reading from it.
-async fn turn_away(shared: &Shared, mut stream: TcpStream) {
-    let kind = RefusalKind::TooManyConnections { max: shared.options.connections_max };
+/// Answers a connection that is one too many without reading a request from it.
+async fn turn_away(shared: &Shared, stream: TcpStream, kind: RefusalKind) {
     let refused = respond::refused(&shared.metrics, &kind.unnamed());
     let AnswerBody::Whole(body) = refused.body() else { return };
+    if shared.tls.is_some() {
+        // An answer would first need a handshake, which costs more than is to be spent here.
+        return;
+    }
+    let status = refused.status();
     let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+        "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
          x-should-retry: true\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        status.as_str(),
+        status.canonical_reason().unwrap_or_default(),
         body.len()
     );
     let answer = [head.as_bytes(), body].concat();
-    let _ = tokio::time::timeout(Duration::from_secs(1), async {
-        stream.write_all(&answer).await?;
-        stream.shutdown().await
+    // Its request may be on the way: unread, it would reset the answer.
+    let mut io = ClientIo::new(stream, patience(shared), Unread::waiting());
+    let _ = tokio::time::timeout(TURN_AWAY_WITHIN, async {
+        io.write_all(&answer).await?;
+        io.shutdown().await
     })
     .await;
 }
 
 async fn handle(
     thread: Rc<Thread>,
+    standing: Rc<Standing>,
     peer: Arc<Peer>,
     request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Infallible> {
+) -> Result<Response<Carried>, Infallible> {
+    let busy = thread.connections.begin(&standing);
+    let small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= READ_BUFFER_MIN as u64);
     let answered = match Surface::of_path(request.uri().path()) {
         Some(surface) => pipeline::answer(&thread, &peer, surface, request).await,
         None => without_engine(&thread, &peer, &request).await,
     };
-    Ok(answered.unwrap_or_else(|refused| respond::refused(&thread.shared.metrics, &refused)))
+    let refused = match &answered {
+        Ok(_) => false,
+        // What is left of a small body is in the buffer already, and the connection goes on.
+        Err(refused) => refused.kind.ends_connection() || !small,
+    };
+    if !refused {
+        standing.unread.clear();
+    }
+    let mut response = answered.unwrap_or_else(|refused| respond::refused(&thread.shared.metrics, &refused));
+    if standing.is_leaving() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| Carried { body, _busy: busy }))
 }
 
 /// Everything that is answered without asking an engine.

@@ -9,6 +9,7 @@ pub(crate) mod count;
 pub(crate) mod exchange;
 pub(crate) mod identify;
 pub(crate) mod limit;
+pub(crate) mod queue;
 pub(crate) mod read;
 pub(crate) mod resume;
 pub(crate) mod route;

@@ -16,18 +16,26 @@ mod client;
 mod counting;
 #[path = "it/engine.rs"]
 mod engine;
+#[path = "it/framing.rs"]
+mod framing;
 #[path = "it/issuer.rs"]
 mod issuer;
 #[path = "it/kills.rs"]
 mod kills;
 #[path = "it/limits.rs"]
 mod limits;
+#[path = "it/memory.rs"]
+mod memory;
+#[path = "it/queue.rs"]
+mod queue;
 #[path = "it/records.rs"]
 mod records;
 #[path = "it/refusals.rs"]
 mod refusals;
 #[path = "it/routing.rs"]
 mod routing;
+#[path = "it/shed.rs"]
+mod shed;
 #[path = "it/site.rs"]
 mod site;
 #[path = "it/streams.rs"]

@@ -18,6 +18,7 @@ mod limits;
 pub(crate) mod manual;
 mod opened;
 mod release;
+mod reload;
 mod serve;
 mod store;
 mod token;
@@ -59,6 +60,8 @@ pub(crate) struct Context {
 enum Command {
     /// Serve the models in production until a signal ends it.
     Serve(serve::Arguments),
+    /// Let the serving process read its configuration again, and say what came of it.
+    Reload(reload::Arguments),
     /// Make, list, rotate and revoke the keys of callers.
     ApiKey(api_key::Arguments),
     /// Read, prove, verify and check the ledger.
@@ -106,6 +109,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Command, context: &Context) -> Result<ExitCode, Report> {
     match command {
         Command::Serve(arguments) => serve::run(&arguments, context),
+        Command::Reload(arguments) => reload::run(&arguments, context),
         Command::ApiKey(arguments) => api_key::run(&arguments, context),
         Command::Audit(arguments) => audit::run(&arguments, context),
         Command::Bundle(arguments) => bundle::run(&arguments, context),

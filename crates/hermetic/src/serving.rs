@@ -1,7 +1,8 @@
 //! `hermetic serve`, on one screen: what is opened, in which order, and how it ends.
 //!
 //! ```text
-//! ledger (as its writer) → rows, keys, policies → limits (as the ledger has them) → workers → routes → gateway ┄ signal ┄ drain → workers end → ledger closes
+//! ledger (as its writer) → rows, keys, policies → limits (as the ledger has them) → workers → routes → gateway
+//! ┄ reloads ┄ signal ┄ drain → workers end → ledger closes
 //! ```
 //!
 //! Order matters at both ends: nothing is served before its record can be written, and the ledger closes last, after
@@ -12,9 +13,12 @@ mod identity;
 mod incidents;
 pub(crate) mod limits;
 mod models;
+mod options;
+pub(crate) mod outcome;
 mod pages;
 mod plans;
 mod policies;
+mod reload;
 mod routes;
 mod tokenizers;
 
@@ -26,14 +30,15 @@ use hermetic_config::LogFormat;
 use hermetic_connector::Connector;
 use hermetic_diagnostics::Report;
 use hermetic_gateway::{
-    CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Limiting, LimitsOnRecord, RoutingTable, Running,
+    Adjust, CommitmentSecret, Gateway, GatewayParts, Limiting, LimitsOnRecord, RoutingTable, Running,
 };
 use hermetic_identity::Identity;
 use hermetic_ledger::record::{Event, Record};
 use hermetic_ledger_store::Ledger;
 use hermetic_policy::Authorizer;
-use hermetic_telemetry::Metrics;
+use hermetic_telemetry::{LogLevelHandle, Metrics};
 use hermetic_worker::{Supervisor, SupervisorOptions};
+use reload::{Handles, Reload};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -45,13 +50,15 @@ const WORKER_GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) fn serve(enclave: &Enclave, context: &Context) -> Result<(), Report> {
-    start_logging(enclave)?;
+    let log = start_logging(enclave)?;
     let clock = Clock::system();
     let connector = enclave.connector();
     let ledger = enclave.ledger(&clock, &connector)?;
     if !ledger.is_writer() {
         return Err(ServeError::AnotherServes { state: enclave.paths.root.clone() }.into());
     }
+    let announced = outcome::Serving::announce(&enclave.paths)
+        .map_err(|source| ServeError::Announce { state: enclave.paths.root.clone(), source })?;
     let authorizer = Arc::new(Authorizer::new(policies::load(enclave.config.policy.dir.as_deref())?));
     let started = Event::ServiceStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -61,7 +68,8 @@ pub(crate) fn serve(enclave: &Enclave, context: &Context) -> Result<(), Report> 
     };
     record(&ledger, &clock, started)?;
     let (limiting, on_record) = limits::open(enclave, &ledger, &clock)?;
-    let parts = Parts { clock, connector, ledger, authorizer, limiting };
+    let metrics = Arc::new(Metrics::new());
+    let parts = Parts { clock, connector, ledger, authorizer, limiting, log, metrics };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -71,6 +79,7 @@ pub(crate) fn serve(enclave: &Enclave, context: &Context) -> Result<(), Report> 
     let reason = served.as_ref().map_or_else(|_| "could not start".to_owned(), |signal| (*signal).to_owned());
     record(&parts.ledger, &parts.clock, Event::ServiceStopped { reason })?;
     parts.ledger.close();
+    drop(announced);
     served.map(|_| ())
 }
 
@@ -81,6 +90,8 @@ struct Parts {
     ledger: Ledger,
     authorizer: Arc<Authorizer>,
     limiting: Arc<Limiting>,
+    log: LogLevelHandle,
+    metrics: Arc<Metrics>,
 }
 
 /// Starts workers and gateway, waits for a signal, and ends both. Returns the signal's name.
@@ -90,7 +101,7 @@ async fn run(
     parts: &Parts,
     on_record: LimitsOnRecord,
 ) -> Result<&'static str, Report> {
-    let mut stop = StopSignals::listen()?;
+    let mut signals = Signals::listen()?;
     let routes = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
     let models = models::Models::open(enclave, parts.clock.clone())?;
     let mut supervisor = Supervisor::start(supervisor_options(enclave, parts)?, models.specs());
@@ -117,20 +128,48 @@ async fn run(
     }
     let gateway = start_gateway(enclave, parts, routes, identity)?;
     announce(context, &gateway, enclave.config.gateway.tls.is_some(), &models);
+    let adjust = gateway.adjust();
+    let reload = reload(enclave, context, parts, &models, adjust.clone());
     let signal = tokio::select! {
-        signal = stop.wait() => signal,
+        signal = signals.stop.wait() => signal,
         never = models.follow_registry(&supervisor) => match never {},
+        never = reload.follow(&supervisor, &mut signals.reload) => match never {},
     };
-    tracing::info!(signal, "stopping: no new requests, requests in flight end first");
-    let drained = tokio::task::spawn_blocking(move || gateway.drain()).await;
-    if let Ok(drained) = drained.as_ref().map(|drained| (drained.cut, drained.lost)) {
-        tracing::info!(cut = drained.0, lost = drained.1, "drained");
-    }
+    drain(gateway, signal, &adjust, &mut signals.stop).await;
     supervisor.shutdown().await;
     ending.cancel();
     tasks.close();
     tasks.wait().await;
     Ok(signal)
+}
+
+/// Lets requests in flight end, or, when a second signal comes, cuts them. They are settled either way.
+async fn drain(gateway: Running, signal: &'static str, adjust: &Adjust, stop: &mut StopSignals) {
+    tracing::info!(signal, "stopping: no new requests, requests in flight end first");
+    let mut drained = tokio::task::spawn_blocking(move || gateway.drain());
+    let ended = tokio::select! {
+        ended = &mut drained => ended,
+        signal = stop.wait() => {
+            tracing::warn!(signal, "stopping at once: requests in flight are cut");
+            adjust.cut();
+            drained.await
+        }
+    };
+    if let Ok(drained) = ended {
+        tracing::info!(cut = drained.cut, lost = drained.lost, "drained");
+    }
+}
+
+fn reload<'a>(
+    enclave: &Enclave,
+    context: &Context,
+    parts: &'a Parts,
+    models: &models::Models,
+    gateway: Adjust,
+) -> Reload<'a> {
+    let (log, metrics) = (parts.log.clone(), Arc::clone(&parts.metrics));
+    let handles = Handles { models: models.clone(), gateway, log, metrics };
+    Reload::new(enclave, context.config_path.clone(), parts, handles)
 }
 
 fn start_gateway(
@@ -141,7 +180,7 @@ fn start_gateway(
 ) -> Result<Running, Report> {
     let secret = enclave.commitment_secret()?;
     let gateway = Gateway::new(GatewayParts {
-        options: gateway_options(enclave),
+        options: options::of(&enclave.config),
         identity,
         tls: identity::tls(enclave, &parts.clock)?,
         authorizer: Arc::clone(&parts.authorizer),
@@ -150,31 +189,12 @@ fn start_gateway(
         ledger: parts.ledger.clone(),
         connector: parts.connector.clone(),
         clock: parts.clock.clone(),
-        metrics: Arc::new(Metrics::new()),
+        metrics: Arc::clone(&parts.metrics),
         commitments: CommitmentSecret::from_bytes(secret.bytes()),
         capture: enclave.capture()?,
         pages: pages::manual(),
     });
     Ok(gateway.start()?)
-}
-
-fn gateway_options(enclave: &Enclave) -> GatewayOptions {
-    let settings = &enclave.config.gateway;
-    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let mut options = GatewayOptions::new(settings.listen);
-    options.drain_grace = settings.drain_grace;
-    options.keep_alive_interval = settings.keep_alive;
-    options.names_target = settings.target_header;
-    options.body_bytes_max = bytes(settings.limits.request_body_bytes);
-    options.header_bytes_max = bytes(settings.limits.header_bytes);
-    options.connections_max = bytes(settings.limits.connections.into());
-    options.header_timeout = settings.limits.header_timeout;
-    options.body_timeout = settings.limits.body_timeout;
-    options.engine_timeout = settings.limits.engine_timeout;
-    options.engine_time_max = settings.limits.engine_time;
-    options.client_stall_timeout = settings.limits.client_stall_timeout;
-    options.threads = usize::try_from(settings.threads).unwrap_or(1);
-    options
 }
 
 fn supervisor_options(enclave: &Enclave, parts: &Parts) -> Result<SupervisorOptions, Report> {
@@ -196,7 +216,7 @@ fn record(ledger: &Ledger, clock: &Clock, event: Event) -> Result<(), Report> {
     Ok(())
 }
 
-fn start_logging(enclave: &Enclave) -> Result<(), Report> {
+fn start_logging(enclave: &Enclave) -> Result<LogLevelHandle, Report> {
     let format = match enclave.config.log.format {
         LogFormat::Text => hermetic_telemetry::LogFormat::Text,
         LogFormat::Json => hermetic_telemetry::LogFormat::Json,
@@ -218,20 +238,35 @@ fn announce(context: &Context, gateway: &Running, tls: bool, models: &models::Mo
     }
 }
 
-/// SIGINT and SIGTERM, listened for from the start so that an early Ctrl-C is not lost.
+/// Listened for from the start, so that an early Ctrl-C is not lost and an early SIGHUP does not end the process.
+struct Signals {
+    stop: StopSignals,
+    /// SIGHUP.
+    reload: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, ServeError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen =
+            |kind| signal(kind).map_err(|source| ServeError::System { action: "listen for signals", source });
+        Ok(Self {
+            stop: StopSignals {
+                interrupt: listen(SignalKind::interrupt())?,
+                terminate: listen(SignalKind::terminate())?,
+            },
+            reload: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// SIGINT and SIGTERM.
 struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl StopSignals {
-    fn listen() -> Result<Self, ServeError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen =
-            |kind| signal(kind).map_err(|source| ServeError::System { action: "listen for signals", source });
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
     async fn wait(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",

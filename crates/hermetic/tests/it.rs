@@ -4,12 +4,18 @@
 mod client;
 #[path = "it/enclave.rs"]
 mod enclave;
+#[path = "it/front.rs"]
+mod front;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "../../gateway/tests/it/issuer.rs"]
 mod issuer;
 #[path = "it/kills.rs"]
 mod kills;
+#[path = "it/protection.rs"]
+mod protection;
+#[path = "it/reload.rs"]
+mod reload;
 #[path = "it/service.rs"]
 mod service;
 #[path = "../../engine-llama/tests/wheels.rs"]

@@ -142,6 +142,12 @@ pub enum Event {
     ServiceStarted { version: String, tier: String, config_digest: Digest, policy_digest: Digest },
     #[serde(rename = "service.stopped")]
     ServiceStopped { reason: String },
+    /// Another configuration, or other policies, came into force while the service ran.
+    #[serde(rename = "config.changed")]
+    ConfigChanged(ConfigChanged),
+    /// A configuration was refused as a whole; the former stays in force.
+    #[serde(rename = "config.rejected")]
+    ConfigRejected { in_force: Digest, rejected: Digest, code: String },
     #[serde(rename = "worker.started")]
     WorkerStarted { model: ModelName, model_digest: Digest, engine: String },
     #[serde(rename = "worker.failed")]
@@ -244,6 +250,19 @@ pub struct IdentityRefused {
     pub attempts: u64,
     pub first_unix_ms: u64,
     pub last_unix_ms: u64,
+}
+
+/// Written before what it says is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigChanged {
+    /// Digests of the file.
+    pub from: Digest,
+    pub to: Digest,
+    /// Keys whose new values come into force.
+    pub keys: Vec<String>,
+    /// Keys whose new values wait for a restart.
+    pub restart_keys: Vec<String>,
+    pub policy_digest: Digest,
 }
 
 /// On whose behalf a request is made.
@@ -447,8 +466,8 @@ pub enum Outcome {
     ClientLeft,
     EngineFailed,
     Rejected,
-    /// The engine answered, but content was to be kept and could not be: what had not left yet was not given. Or a plain
-    /// answer was longer than it was allowed to be.
+    /// The engine answered, but there was no memory to hold the answer in, or content was to be kept and could not be:
+    /// what had not left yet was not given. Or a plain answer was longer than it was allowed to be.
     Withheld,
     /// The process died in the middle; the next one settled the request, at all it held.
     Interrupted,

@@ -97,6 +97,12 @@ pub struct GatewayMetrics {
     pub in_flight: Gauge,
     pub connections: Gauge,
     pub upstream_connections: Counter,
+    /// Bytes that requests make the process hold, and how many they may.
+    pub memory_held: Gauge,
+    pub memory_limit: Gauge,
+    /// Requests that wait for a place at an engine.
+    pub queue_waiting: Gauge,
+    queue_wait: Histogram,
 }
 
 /// What there is to count about a request that was settled.
@@ -136,6 +142,16 @@ impl GatewayMetrics {
         registry.register("connections", "Client connections open", connections.clone());
         let about = "Connections made to engines";
         registry.register("upstream_connections", about, upstream_connections.clone());
+        let (memory_held, memory_limit, queue_waiting) =
+            (Gauge::default(), Gauge::default(), Gauge::default());
+        let about = "Held for requests: bodies, answers, events";
+        registry.register_with_unit("request_memory", about, Unit::Bytes, memory_held.clone());
+        let about = "May be held for requests";
+        registry.register_with_unit("request_memory_limit", about, Unit::Bytes, memory_limit.clone());
+        registry.register("queue_waiting", "Requests that wait for an engine", queue_waiting.clone());
+        let queue_wait = histogram();
+        let about = "Waiting for a place at an engine, by those that had to wait";
+        registry.register_with_unit("queue_wait", about, Unit::Seconds, queue_wait.clone());
         let per_surface = |family: &Family<SurfaceLabels, Histogram, _>| {
             SurfaceLabel::ALL
                 .iter()
@@ -165,6 +181,10 @@ impl GatewayMetrics {
             in_flight,
             connections,
             upstream_connections,
+            memory_held,
+            memory_limit,
+            queue_waiting,
+            queue_wait,
         }
     }
 
@@ -199,6 +219,11 @@ impl GatewayMetrics {
     /// Counts a request that was answered with an error of ours.
     pub fn refused(&self, code: &'static str) {
         self.refused.get_or_create(&CodeLabels { code }).inc();
+    }
+
+    /// Counts the wait for one place at an engine.
+    pub fn queue_waited(&self, waited: Duration) {
+        self.queue_wait.observe(waited.as_secs_f64());
     }
 
     /// Counts the wait for one record.

@@ -18,6 +18,6 @@ pub use gateway::{
 };
 pub use identity::IdentityMetrics;
 pub use limits::LimitMetrics;
-pub use logging::{LogError, LogFormat, start_logging};
-pub use metrics::{CONTENT_TYPE, Metrics};
+pub use logging::{LogError, LogFormat, LogLevelHandle, start_logging};
+pub use metrics::{CONTENT_TYPE, Metrics, ReloadMetrics};
 pub use routing::RoutingMetrics;

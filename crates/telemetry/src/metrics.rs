@@ -5,6 +5,8 @@ use crate::identity::IdentityMetrics;
 use crate::limits::LimitMetrics;
 use crate::routing::RoutingMetrics;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// Media type of the rendered text (OpenMetrics 1.0).
@@ -15,19 +17,45 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metrics {
     registry: Registry,
     pub gateway: GatewayMetrics,
+    pub reload: ReloadMetrics,
     pub limits: LimitMetrics,
     pub identity: IdentityMetrics,
     pub routing: RoutingMetrics,
+}
+
+/// How the configuration in force came about.
+#[derive(Debug, Default)]
+pub struct ReloadMetrics {
+    /// 1 while the file holds something that was refused.
+    pub failed: Gauge,
+    /// Changed keys that wait for a restart.
+    pub restart_keys: Gauge,
+    /// Reloads that changed something.
+    pub changed: Counter,
+}
+
+impl ReloadMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let about = "1 while the configuration file holds something that was refused";
+        registry.register("config_reload_failed", about, metrics.failed.clone());
+        let about = "Changed keys of the configuration that wait for a restart";
+        registry.register("config_restart_keys", about, metrics.restart_keys.clone());
+        let about = "Reloads of the configuration that changed something";
+        registry.register("config_reloads", about, metrics.changed.clone());
+        metrics
+    }
 }
 
 impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("hermetic");
         let gateway = GatewayMetrics::register(&mut registry);
+        let reload = ReloadMetrics::register(&mut registry);
         let limits = LimitMetrics::register(&mut registry);
         let identity = IdentityMetrics::register(&mut registry);
         let routing = RoutingMetrics::register(&mut registry);
-        Self { registry, gateway, limits, identity, routing }
+        Self { registry, gateway, reload, limits, identity, routing }
     }
 
     /// The text a scraper reads.

@@ -5,8 +5,9 @@
 //! their supervisor, and knowing that the only target is busy helps nobody.
 
 use super::target::{Availability, Place, Target};
-use crate::collect::collect;
+use crate::collect::{Terms, collect};
 use crate::context::Thread;
+use crate::memory::{GRANT_STEP, Purpose};
 use bytes::Bytes;
 use hermetic_routing::{Chance, EngineLoad};
 use http::{Method, Request, StatusCode, header};
@@ -30,7 +31,7 @@ pub(crate) async fn attend(thread: Rc<Thread>) {
     let _ = aws_lc_rs::rand::fill(&mut seed);
     let mut chance = Chance::new(u64::from_le_bytes(seed));
     loop {
-        let interval = thread.shared.options.attend_interval;
+        let interval = thread.shared.options().attend_interval;
         // A tenth either way, so that several gateways do not ask in step.
         let tenth = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX) / 10;
         let pause = interval.saturating_sub(Duration::from_micros(tenth))
@@ -99,8 +100,10 @@ async fn ask(thread: &Thread, target: &Arc<Target>, path: &str) -> Option<(Statu
         // A connection of its own: whether a new one can be made is part of the question.
         let mut lease = thread.pool.connect(shared, tasks, target, None).await.ok()?;
         let (head, mut body) = lease.send(request).await.ok()?.into_parts();
-        let body = collect(&mut body, METRICS_BYTES_MAX, PROBE_PATIENCE).await.ok()?;
-        Some((head.status, body))
+        let terms = Terms { cap: METRICS_BYTES_MAX, patience: PROBE_PATIENCE, pace: None };
+        let mut grant = thread.shared.memory.grant(Purpose::Answer, GRANT_STEP).ok()?;
+        let body = collect(&mut body, terms, &mut grant).await.ok()?;
+        Some((head.status, grant.hold(body)))
     };
     tokio::time::timeout(PROBE_PATIENCE, asking).await.ok().flatten()
 }

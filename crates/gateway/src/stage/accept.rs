@@ -10,6 +10,8 @@ use hermetic_inference_api::Surface;
 use http::{HeaderMap, Method, Request, header};
 use http_body::Body;
 use hyper::body::Incoming;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,37 @@ pub(crate) struct Accepted {
     /// On the monotonic clock.
     pub(crate) started: Duration,
     pub(crate) headers: HeaderMap,
+    /// Counted until the request has ended.
+    pub(crate) _load: Load,
+}
+
+/// One of a thread's requests.
+#[derive(Debug)]
+pub(crate) struct Load(Rc<Cell<usize>>);
+
+impl Load {
+    /// A place for one more request, unless the thread has enough of them or is behind with them.
+    fn admit(thread: &Thread) -> Result<Self, RefusalKind> {
+        let (max, lag_max, threads) = {
+            let options = thread.shared.options();
+            (options.requests_max, options.lag_max, options.threads.max(1))
+        };
+        if thread.lag.is_over(lag_max) {
+            return Err(RefusalKind::Lagging);
+        }
+        // The kernel spreads connections over the threads, and with them the requests.
+        if thread.requests.get() >= max.div_ceil(threads) {
+            return Err(RefusalKind::TooManyRequests { max });
+        }
+        thread.requests.set(thread.requests.get() + 1);
+        Ok(Self(Rc::clone(&thread.requests)))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 pub(crate) fn accept(
@@ -40,18 +73,23 @@ pub(crate) fn accept(
     let (request, trace, span, chance) =
         draw_ids(&head.headers).ok_or_else(|| RefusalKind::NoRandomness.unnamed())?;
     let refuse = |kind: RefusalKind| Err(kind.of(request));
+    let load = Load::admit(thread).map_err(|kind| kind.of(request))?;
     if head.method != Method::POST {
         return refuse(RefusalKind::Method { allowed: "POST" });
     }
     if let Some(found) = wrong_media_type(&head.headers) {
         return refuse(RefusalKind::MediaType { found });
     }
-    let cap = thread.shared.options.body_bytes_max;
+    if let Some(found) = doubtful_framing(&head.headers) {
+        return refuse(RefusalKind::Framing { found });
+    }
+    let cap = thread.shared.options().body_bytes_max;
     if body.size_hint().lower() > cap as u64 {
         return refuse(RefusalKind::Body(CollectError::TooLarge { cap }));
     }
     let peer = Arc::clone(peer);
-    Ok((Accepted { request, peer, trace, span, surface, chance, started, headers: head.headers }, body))
+    let headers = head.headers;
+    Ok((Accepted { request, peer, trace, span, surface, chance, started, headers, _load: load }, body))
 }
 
 /// Ids and chance of a request: one draw from the crypto library's generator.
@@ -63,6 +101,23 @@ fn draw_ids(headers: &HeaderMap) -> Option<(RequestId, Trace, [u8; 8], u64)> {
     let (span, rest) = rest.split_first_chunk::<8>()?;
     let chance = u64::from_le_bytes(*rest.first_chunk::<8>()?);
     Some((RequestId::from_bytes(*request), Trace::of(headers, *trace), *span, chance))
+}
+
+/// Where one server could see another end of the request than the next, a second request could be hidden in it (request
+/// smuggling). hyper refuses what is malformed; here goes what is allowed by RFC 9112 and sent by nobody.
+fn doubtful_framing(headers: &HeaderMap) -> Option<String> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => {}
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {}
+        (Some(coding), _) => {
+            return Some(format!(
+                "transfer-encoding {}",
+                clipped(&String::from_utf8_lossy(coding.as_bytes()))
+            ));
+        }
+    }
+    (headers.get_all(header::HOST).iter().count() > 1).then(|| "more than one host".to_owned())
 }
 
 /// A body that is not plain JSON. Compressed bodies are refused: a kilobyte can unpack to a gigabyte.

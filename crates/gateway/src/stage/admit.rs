@@ -5,7 +5,9 @@
 
 use crate::commitment::Salt;
 use crate::context::Thread;
+use crate::lane::Slot;
 use crate::stage::limit::Reserved;
+use crate::stage::queue::Queued;
 use hermetic_ledger::record::{Event, PromptTokens, Record, RequestAdmitted};
 use hermetic_ledger_store::{AppendError, PendingAppend};
 
@@ -13,6 +15,8 @@ use hermetic_ledger_store::{AppendError, PendingAppend};
 #[derive(Debug)]
 pub(crate) struct Admitting {
     pub(crate) reserved: Reserved,
+    /// The place at the engine, until the exchange has ended.
+    pub(crate) slot: Option<Slot>,
     pub(crate) admission: Admission,
 }
 
@@ -42,7 +46,8 @@ impl Admitted {
     }
 }
 
-pub(crate) fn admit(thread: &Thread, reserved: Reserved) -> Admitting {
+pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
+    let Queued { reserved, slot } = queued;
     let asked = &reserved.asked;
     let mut prompt = thread.shared.commitments.start(asked.accepted.request, Salt::Prompt);
     prompt.update(&asked.body);
@@ -72,7 +77,7 @@ pub(crate) fn admit(thread: &Thread, reserved: Reserved) -> Admitting {
     // From here on the record may be durable, so what is held is charged unless it is known what was used.
     reserved.tab.consuming(thread.shared.clock.monotonic());
     let append = thread.shared.ledger.submit(&record);
-    Admitting { reserved, admission: Admission::Pending { append, at_unix_ms } }
+    Admitting { reserved, slot, admission: Admission::Pending { append, at_unix_ms } }
 }
 
 impl Admission {

@@ -50,7 +50,7 @@ pub(crate) async fn attempts(thread: &Thread, reserved: &Reserved) -> Result<Ans
 /// An answer that is not handed on was read to its end all the same: its connection can carry another request.
 fn give_back(thread: &Thread, tried: Tried) {
     if let Ok(Answer { body: AnswerBytes::Whole(_), lease, .. }) = tried.result {
-        thread.pool.put_back(lease, thread.shared.options.idle_upstream_max);
+        thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
     }
 }
 
@@ -117,11 +117,14 @@ fn judge_error(error: &CallError) -> (AttemptOutcome, Ended, bool) {
         CallError::Upstream(UpstreamError::Broken(_)) | CallError::Answer(CollectError::BrokenOff) => {
             (AttemptOutcome::BrokenOff, Ended::Fault, true)
         }
-        CallError::Silent { .. } | CallError::Answer(CollectError::Silent { .. }) => {
+        CallError::Silent { .. }
+        | CallError::Answer(CollectError::Silent { .. } | CollectError::Slow { .. }) => {
             (AttemptOutcome::Silent, Ended::Fault, true)
         }
         // Another engine would send as much.
         CallError::Answer(CollectError::TooLarge { .. }) => (AttemptOutcome::Malformed, Ended::Well, false),
+        // The engine did its part, and another's answer would find no more room.
+        CallError::Answer(CollectError::Memory(_)) => (AttemptOutcome::Answered, Ended::Well, false),
         CallError::Request(_) | CallError::OutOfTime { .. } => {
             (AttemptOutcome::Abandoned, Ended::Unknown, false)
         }

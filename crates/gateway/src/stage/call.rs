@@ -4,9 +4,10 @@
 //! A plain answer is read whole. A stream is read up to its first event when the model has other targets or a time to
 //! its first token: until then it can still be asked elsewhere.
 
-use crate::collect::{CollectError, collect};
+use crate::collect::{CollectError, Terms, collect};
 use crate::context::Thread;
 use crate::course::{Ongoing, Reason};
+use crate::memory::{GRANT_STEP, Purpose};
 use crate::routing::PlannedTarget;
 use crate::stage::limit::Reserved;
 use crate::trace::TRACEPARENT;
@@ -15,7 +16,9 @@ use bytes::Bytes;
 use hermetic_inference_api::{
     Event, EventScanner, RequestFacts, Surface, ask_for_usage, cap_output, replace_model,
 };
+use hermetic_ledger::record::Outcome;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -96,9 +99,21 @@ impl<'a> Put<'a> {
     }
 }
 
+impl CallError {
+    /// How a request ends that got no answer for this.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Answer(error) => error.outcome(),
+            Self::Upstream(_) | Self::Silent { .. } | Self::OutOfTime { .. } | Self::Request(_) => {
+                Outcome::EngineFailed
+            }
+        }
+    }
+}
+
 impl Patience {
     fn of(thread: &Thread, planned: &PlannedTarget) -> Self {
-        let idle = planned.timeouts.idle.unwrap_or(thread.shared.options.engine_timeout);
+        let idle = planned.timeouts.idle.unwrap_or(thread.shared.options().engine_timeout);
         Self { first_token: planned.timeouts.first_token.unwrap_or(idle), idle }
     }
 }
@@ -131,8 +146,7 @@ pub(crate) async fn call(
             let waits = reserved.route.plan.has_choice() || planned.timeouts.first_token.is_some();
             AnswerBytes::Stream(open(thread, incoming, waits.then_some(first)).await?)
         } else {
-            let cap = thread.shared.options.answer_bytes_max;
-            AnswerBytes::Whole(collect(&mut incoming, cap, patience.idle).await.map_err(CallError::Answer)?)
+            AnswerBytes::Whole(whole(thread, &mut incoming, patience.idle).await.map_err(CallError::Answer)?)
         };
         Ok(Called { head, body, lease, usage_is_ours, patience })
     };
@@ -157,6 +171,19 @@ impl Called {
     }
 }
 
+/// A plain answer in memory that was granted for it, counted until the client has taken it, however slowly.
+async fn whole(thread: &Thread, body: &mut Incoming, patience: Duration) -> Result<Bytes, CollectError> {
+    let terms = Terms { cap: thread.shared.options().answer_bytes_max, patience, pace: None };
+    let declared = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    if declared.is_some_and(|bytes| bytes > terms.cap) {
+        return Err(CollectError::TooLarge { cap: terms.cap });
+    }
+    let grant = thread.shared.memory.grant(Purpose::Answer, declared.unwrap_or(GRANT_STEP));
+    let mut grant = grant.map_err(CollectError::Memory)?;
+    let collected = collect(body, terms, &mut grant).await?;
+    Ok(grant.hold(collected))
+}
+
 fn is_stream(head: &AnswerHead) -> bool {
     let event_stream =
         head.content_type.as_ref().is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
@@ -165,14 +192,17 @@ fn is_stream(head: &AnswerHead) -> bool {
 
 /// Reads a stream up to its first event, if that comes before the client has to be given a sign of life.
 async fn open(thread: &Thread, incoming: Incoming, wait: Option<Duration>) -> Result<Opened, CallError> {
-    let options = &thread.shared.options;
-    let scanner = EventScanner::new(options.event_bytes_max);
+    let (event_bytes_max, keep_alive_interval) = {
+        let options = thread.shared.options();
+        (options.event_bytes_max, options.keep_alive_interval)
+    };
+    let scanner = EventScanner::new(event_bytes_max);
     let mut opened = Opened { incoming, scanner, read: Vec::new() };
     let Some(wait) = wait else { return Ok(opened) };
-    let patience = wait.min(options.keep_alive_interval);
+    let patience = wait.min(keep_alive_interval);
     match tokio::time::timeout(patience, opened.read_first()).await {
         Ok(read) => read.map(|()| opened).map_err(CallError::Answer),
-        Err(_) if wait > options.keep_alive_interval => Ok(opened),
+        Err(_) if wait > keep_alive_interval => Ok(opened),
         Err(_) => Err(CallError::Silent { after: wait }),
     }
 }

@@ -80,7 +80,7 @@ async fn own(thread: &Thread, routed: &Routed) -> Option<Measure> {
         None => Cap::none(),
     };
     let measuring = Measuring::of(routed, cap)?;
-    if routed.asked.body.len() <= thread.shared.options.count_inline_bytes_max {
+    if routed.asked.body.len() <= thread.shared.options().count_inline_bytes_max {
         return measuring.run();
     }
     // Cannot be cancelled, but ends by itself soon: counting is linear in the body, which is capped.

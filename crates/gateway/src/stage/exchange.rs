@@ -56,7 +56,7 @@ pub(crate) async fn exchange(
 
 async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
     thread.shared.metrics.gateway.in_flight.inc();
-    let Admitting { reserved, mut admission } = admitting;
+    let Admitting { reserved, slot, mut admission } = admitting;
     match open(&thread, &reserved, &mut admission, &mut reply).await {
         Opening::Answered(admitted, Ok(answer)) => {
             let Answer { head, body, lease, usage_is_ours, attempt, timeouts } = answer;
@@ -74,8 +74,9 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
         Opening::Answered(admitted, Err(error)) => {
             let asked = reserved.course.borrow().was_asked();
             let consumed = if asked { Consumed::SoFar } else { Consumed::Nothing };
+            let outcome = error.outcome();
             let kind = RefusalKind::of_call(error);
-            let end = (Outcome::EngineFailed, kind.status().as_u16(), consumed);
+            let end = (outcome, kind.status().as_u16(), consumed);
             let ending = Ending::without_answer(&thread, &reserved, end);
             let settled = settle(&thread, &reserved, admitted, ending).await;
             let kind = settled.map_or_else(|unsettled| unsettled, |_| kind);
@@ -92,7 +93,7 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
             settle_early(&thread, &reserved, &mut admission, end).await;
         }
         Opening::OutOfTime => {
-            let kind = RefusalKind::EngineTime { after: thread.shared.options.engine_time_max };
+            let kind = RefusalKind::EngineTime { after: thread.shared.options().engine_time_max };
             let end = (Outcome::EngineFailed, kind.status().as_u16(), Consumed::SoFar);
             settle_early(&thread, &reserved, &mut admission, end).await;
             let _ = reply.send(Err(kind.of(reserved.asked.accepted.request)));
@@ -103,6 +104,7 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
             let _ = reply.send(Err(RefusalKind::Draining.of(reserved.asked.accepted.request)));
         }
     }
+    drop(slot);
     thread.shared.metrics.gateway.in_flight.dec();
 }
 

@@ -89,7 +89,7 @@ fn most(thread: &Thread, routed: &Routed, (prompt, terms): (PromptCount, &ModelT
     } else {
         0
     };
-    let engine_time = thread.shared.options.engine_time_max;
+    let engine_time = thread.shared.options().engine_time_max;
     Amounts {
         requests: 1,
         input_tokens,

@@ -1,13 +1,18 @@
-//! Read: the body, within its cap and its time, and the facts it states. The bytes are kept as they came.
+//! Read: the body, within its cap, its time and the memory there is, and the facts it states. The bytes are kept as they came.
 
-use crate::collect::{CollectError, collect};
+use crate::collect::{CollectError, Terms, collect};
 use crate::context::Thread;
+use crate::memory::{GRANT_STEP, Purpose};
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
 use bytes::Bytes;
 use hermetic_identity::Authenticated;
 use hermetic_inference_api::RequestFacts;
+use http_body::Body;
 use hyper::body::Incoming;
+
+/// Copies of a body that are kept until its request is settled: as it came, and as it was edited for the engine.
+const COPIES: usize = 2;
 
 /// A request of somebody known, read and understood.
 #[derive(Debug)]
@@ -24,15 +29,29 @@ pub(crate) async fn read(
     who: Authenticated,
     mut body: Incoming,
 ) -> Result<Asked, Refused> {
-    let options = &thread.shared.options;
-    // One deadline for the whole body, not one per piece: a byte a minute would pass every pause.
-    let collecting = collect(&mut body, options.body_bytes_max, options.body_timeout);
-    let collected = tokio::time::timeout(options.body_timeout, collecting).await;
-    let body = match collected.unwrap_or(Err(CollectError::Silent { after: options.body_timeout })) {
+    let body = match within_limits(thread, &mut body).await {
         Ok(body) => body,
         Err(error) => return Err(RefusalKind::Body(error).of(accepted.request)),
     };
     let facts = RequestFacts::read(accepted.surface, &body)
         .map_err(|mistake| RefusalKind::Mistake(mistake).of(accepted.request))?;
     Ok(Asked { accepted, who, body, facts })
+}
+
+/// The whole body, in memory that was granted before the first byte of it was read.
+async fn within_limits(thread: &Thread, body: &mut Incoming) -> Result<Bytes, CollectError> {
+    let (terms, total) = {
+        let options = thread.shared.options();
+        let patience = options.body_timeout;
+        (Terms { cap: options.body_bytes_max, patience, pace: options.body_pace }, patience)
+    };
+    let declared = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    let expected = declared.unwrap_or(GRANT_STEP.min(terms.cap)).saturating_mul(COPIES);
+    let mut grant = thread.shared.memory.grant(Purpose::Body, expected).map_err(CollectError::Memory)?;
+    // One deadline for the whole body besides the pace: a pace alone lets a large body take its time.
+    let collecting = collect(body, terms, &mut grant);
+    let collected = tokio::time::timeout(total, collecting).await;
+    let body = collected.unwrap_or(Err(CollectError::Silent { after: total }))?;
+    grant.cover(body.len().saturating_mul(COPIES)).map_err(CollectError::Memory)?;
+    Ok(grant.hold(body))
 }

@@ -123,14 +123,18 @@ pub(crate) async fn resume(reserved: &Reserved, flow: &mut Flow<'_>, end: End) -
 fn is_worth_it(flow: &Flow<'_>, end: &End) -> bool {
     match end {
         End::Closed(_) => flow.facts.finish_reason.is_none(),
-        End::EngineError(_) | End::Failed(CollectError::BrokenOff | CollectError::Silent { .. }) => true,
+        End::EngineError(_)
+        | End::Failed(CollectError::BrokenOff | CollectError::Silent { .. } | CollectError::Slow { .. }) => {
+            true
+        }
         End::Failed(CollectError::TooLarge { .. })
         | End::Done(_)
         | End::Full(_)
         | End::ClientLeft
         | End::Cut
         | End::OutOfTime
-        | End::Late => false,
+        | End::Late
+        | End::Failed(CollectError::Memory(_)) => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A streamed answer: events are handed on as they come, byte for byte; the one that ends the stream is held back
 //! until the settling record is durable.
 
+use crate::body::{EventSender, SendError, TrySendError};
 use crate::capture::Outgoing;
 use crate::collect::CollectError;
 use crate::context::Thread;
@@ -23,12 +24,7 @@ use hermetic_ledger::record::{AttemptOutcome, Outcome};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
-
-/// Events between the engine and a slow client. When they are full the engine is no longer read, and its own socket
-/// slows it down.
-const EVENTS_IN_FLIGHT: usize = 64;
 
 /// Answers that are told one by one that they were cut. The OpenAI API allows as many in one request.
 const CUT_CHOICES_MAX: u64 = 128;
@@ -71,7 +67,7 @@ pub(crate) struct Flow<'a> {
     pub(crate) thread: &'a Thread,
     reserved: &'a Reserved,
     pub(crate) source: Source,
-    out: mpsc::Sender<Bytes>,
+    out: EventSender,
     pub(crate) facts: AnswerFacts,
     answer: Outgoing,
     first_byte: Option<Duration>,
@@ -88,7 +84,7 @@ pub(crate) async fn hand_on(
     reply: Reply,
 ) {
     let accepted = &reserved.asked.accepted;
-    let (out, events) = mpsc::channel(EVENTS_IN_FLIGHT);
+    let (out, events) = crate::body::events(thread.shared.memory.clone());
     let status = head.status.as_u16();
     // When nobody takes the reply, `out` is closed and the flow ends with its first look.
     let _ = reply.send(Ok(respond::stream(thread, reserved, (head, events), admitted)));
@@ -141,12 +137,12 @@ pub(crate) async fn hand_on(
         kind.to_event()
     });
     for event in last.into_iter().chain(refusal_event) {
-        let _ = tokio::time::timeout(thread.shared.options.client_stall_timeout, out.send(event)).await;
+        let _ = tokio::time::timeout(thread.shared.options().client_stall_timeout, out.send(event)).await;
     }
     drop(out);
     let Source { opened: Opened { mut incoming, .. }, lease, .. } = source;
     if outcome == Outcome::Completed && !cut && ends_soon(&mut incoming).await {
-        thread.pool.put_back(lease, thread.shared.options.idle_upstream_max);
+        thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
     }
 }
 
@@ -173,7 +169,7 @@ async fn until(deadline: Option<Instant>) {
 impl Flow<'_> {
     /// Hands events on until the stream ends, one way or another.
     async fn run(&mut self) -> End {
-        let keep_alive = self.thread.shared.options.keep_alive_interval;
+        let keep_alive = self.thread.shared.options().keep_alive_interval;
         for event in std::mem::take(&mut self.source.opened.read) {
             if let Some(end) = self.hand_on_event(event).await {
                 return end;
@@ -228,7 +224,7 @@ impl Flow<'_> {
                 },
                 Some(Err(_)) => return Piece::End(End::Failed(CollectError::BrokenOff)),
                 None => {
-                    let cap = self.thread.shared.options.event_bytes_max;
+                    let cap = self.thread.shared.options().event_bytes_max;
                     let scanner = std::mem::replace(&mut self.source.opened.scanner, EventScanner::new(cap));
                     let rest = scanner.finish().map(|event| event.raw).unwrap_or_default();
                     return Piece::End(End::Closed(rest));
@@ -293,13 +289,15 @@ impl Flow<'_> {
     async fn send(&self, bytes: Bytes) -> Result<(), End> {
         let bytes = match self.out.try_send(bytes) {
             Ok(()) => return Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(End::ClientLeft),
-            Err(mpsc::error::TrySendError::Full(bytes)) => bytes,
+            Err(TrySendError::Closed) => return Err(End::ClientLeft),
+            Err(TrySendError::NotNow(bytes)) => bytes,
         };
+        let patience = self.thread.shared.options().client_stall_timeout;
         tokio::select! {
-            sent = tokio::time::timeout(self.thread.shared.options.client_stall_timeout, self.out.send(bytes)) => match sent {
+            sent = tokio::time::timeout(patience, self.out.send(bytes)) => match sent {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) | Err(_) => Err(End::ClientLeft),
+                Ok(Err(SendError::Closed)) | Err(_) => Err(End::ClientLeft),
+                Ok(Err(SendError::Memory(error))) => Err(End::Failed(CollectError::Memory(error))),
             },
             () = self.thread.shared.cut.cancelled() => Err(End::Cut),
         }
@@ -329,7 +327,10 @@ impl Flow<'_> {
                 (AttemptOutcome::BrokenOff, Ended::Fault)
             }
             End::EngineError(_) => (AttemptOutcome::Failed, Ended::Fault),
-            End::Failed(CollectError::Silent { .. }) => (AttemptOutcome::Silent, Ended::Fault),
+            End::Failed(CollectError::Silent { .. } | CollectError::Slow { .. }) => {
+                (AttemptOutcome::Silent, Ended::Fault)
+            }
+            End::Failed(CollectError::Memory(_)) => (AttemptOutcome::Abandoned, Ended::Unknown),
             End::Failed(CollectError::TooLarge { .. }) => (AttemptOutcome::Malformed, Ended::Fault),
             End::ClientLeft | End::Cut => (AttemptOutcome::Abandoned, Ended::Unknown),
             End::OutOfTime | End::Late => (AttemptOutcome::Silent, Ended::Unknown),
@@ -349,11 +350,11 @@ impl Flow<'_> {
             }
             End::Full(end) => (Outcome::Completed, Some(end), None),
             End::EngineError(event) => (Outcome::EngineFailed, Some(event), None),
-            End::Failed(error) => (Outcome::EngineFailed, None, Some(RefusalKind::Answer(error))),
+            End::Failed(error) => (error.outcome(), None, Some(RefusalKind::Answer(error))),
             End::ClientLeft => (Outcome::ClientLeft, None, None),
             End::Cut => (Outcome::EngineFailed, None, Some(RefusalKind::Draining)),
             End::OutOfTime => {
-                let after = self.thread.shared.options.engine_time_max;
+                let after = self.thread.shared.options().engine_time_max;
                 (Outcome::EngineFailed, None, Some(RefusalKind::EngineTime { after }))
             }
             End::Late => {

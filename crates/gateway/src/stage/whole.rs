@@ -31,7 +31,7 @@ pub(crate) async fn hand_on(
     reply: Reply,
 ) {
     let Plain { head, body, lease } = plain;
-    thread.pool.put_back(lease, thread.shared.options.idle_upstream_max);
+    thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
     let request = reserved.asked.accepted.request;
     let (ending, result) = ending_of(thread, reserved, head.status, body);
     let settled = settle(thread, reserved, admitted, ending).await;

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -40,6 +41,21 @@ impl Answer {
 
 pub(crate) async fn connect(port: u16) -> TcpStream {
     Connector::new(AllowList::loopback()).tcp("127.0.0.1", port).await.unwrap()
+}
+
+/// Everything the gateway says until it closes the connection.
+pub(crate) async fn said_until_closed(stream: &mut TcpStream) -> String {
+    let mut said = Vec::new();
+    // A reset instead of a close is as closed.
+    let _ = stream.read_to_end(&mut said).await;
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// One number of the metrics; labels are part of the name.
+pub(crate) async fn metric(client: &mut Client, name: &str) -> i64 {
+    let text = String::from_utf8(client.get("/metrics").await.body.to_vec()).unwrap();
+    let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 pub(crate) const CHAT: &str = "/v1/chat/completions";

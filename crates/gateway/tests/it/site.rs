@@ -112,6 +112,17 @@ impl Site {
         Self::assemble(folder, engine, Target::unix(path), |parts| adjust(&mut parts.options))
     }
 
+    /// [`Site::start_with`], and a policy that lets every project in.
+    pub(crate) async fn start_open(adjust: impl FnOnce(&mut GatewayOptions)) -> Self {
+        Self::start_parts(|parts| {
+            let all = "@id(\"all-may-infer\") permit (principal, action in Action::\"infer\", resource);";
+            let policy = PolicyFile { name: "all.cedar".to_owned(), text: all.to_owned() };
+            parts.authorizer = Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap()));
+            adjust(&mut parts.options);
+        })
+        .await
+    }
+
     /// An engine on a Unix socket, and parts as the test wants them.
     pub(crate) async fn start_parts(adjust: impl FnOnce(&mut GatewayParts)) -> Self {
         let folder = tempfile::tempdir().unwrap();

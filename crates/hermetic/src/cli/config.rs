@@ -1,8 +1,8 @@
-//! `hermetic config check|schema|explain`: the configuration, questioned without starting anything.
+//! `hermetic config check|diff|schema|explain`: the configuration, questioned without starting anything.
 
 use super::Context;
 use super::enclave::read_config;
-use hermetic_config::{Config, KeyReference, ModelSource};
+use hermetic_config::{Change, Config, Effect, KeyReference, ModelSource};
 use hermetic_diagnostics::Report;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +20,12 @@ enum Command {
         /// The file; without one, that of `--config`.
         file: Option<PathBuf>,
     },
+    /// Say what changes from the configuration of `--config` to another file: what a reload puts in force, and what
+    /// waits for a restart.
+    Diff {
+        /// The other file.
+        file: PathBuf,
+    },
     /// Print the JSON Schema of the configuration, for editors and pipelines.
     Schema,
     /// Say what a key means, what it takes, its default and an example; without a key, list all.
@@ -32,6 +38,7 @@ enum Command {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode, Report> {
     match &arguments.command {
         Command::Check { file } => check(file.as_ref().unwrap_or(&context.config_path), context)?,
+        Command::Diff { file } => diff(file, context)?,
         Command::Schema => {
             let schema = hermetic_config::json_schema();
             context.out.line(serde_json::to_string_pretty(schema).unwrap_or_else(|_| schema.to_string()));
@@ -82,6 +89,27 @@ fn check(file: &Path, context: &Context) -> Result<(), Report> {
         ]
     });
     Ok(())
+}
+
+fn diff(file: &Path, context: &Context) -> Result<(), Report> {
+    let (from, _) = read_config(&context.config_path)?;
+    let (to, _) = read_config(file)?;
+    context.out.result(&hermetic_config::changes(&from, &to), |changes| {
+        if changes.is_empty() {
+            return vec![format!("{}: every value is the same", file.display())];
+        }
+        changes.iter().map(changed).collect()
+    });
+    Ok(())
+}
+
+fn changed(change: &Change) -> String {
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(not set)".to_owned());
+    let effect = match change.effect {
+        Effect::Reload => "reload ",
+        Effect::Restart => "restart",
+    };
+    format!("{effect}  {}: {} -> {}", change.key, value(&change.from), value(&change.to))
 }
 
 fn models(config: &Config) -> Vec<String> {

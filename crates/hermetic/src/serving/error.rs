@@ -18,7 +18,9 @@ pub(crate) enum ServeError {
     Identity { found: String, reason: String },
     #[error("cannot read the authorities in `{path}`", path = path.display())]
     Anchors { path: PathBuf, source: FileError },
-    #[error("cannot start logging")]
+    #[error("cannot say in `{state}` which process serves", state = state.display())]
+    Announce { state: PathBuf, source: FileError },
+    #[error("cannot start logging, or change what is logged")]
     Logging { source: LogError },
     #[error("cannot {action}")]
     System { action: &'static str, source: io::Error },
@@ -31,7 +33,7 @@ impl Diagnose for ServeError {
             Self::Policies { .. } => Code::new("E1011"),
             Self::Endpoint { .. } => Code::new("E1012"),
             Self::Identity { .. } | Self::Anchors { .. } => Code::new("E0979"),
-            Self::Logging { .. } | Self::System { .. } => Code::new("E1013"),
+            Self::Announce { .. } | Self::Logging { .. } | Self::System { .. } => Code::new("E1013"),
         }
     }
 
@@ -49,7 +51,9 @@ impl Diagnose for ServeError {
             Self::Anchors { .. } => Some(
                 "check `identity.trust_anchors` in the configuration and who may read that file".to_owned(),
             ),
-            Self::Identity { .. } | Self::Logging { .. } | Self::System { .. } => None,
+            Self::Identity { .. } | Self::Announce { .. } | Self::Logging { .. } | Self::System { .. } => {
+                None
+            }
         }
     }
 }

@@ -28,13 +28,8 @@ pub(crate) struct Models(Arc<Inner>);
 struct Inner {
     registry: Registry,
     clock: Clock,
-    /// `models` of the configuration; empty: every model of the release in production, under its own name.
-    configured: Vec<Model>,
-    /// Engines elsewhere, and virtual models: they change with the configuration alone.
-    endpoints: Vec<Endpoint>,
-    virtuals: Vec<Virtual>,
-    /// When they entered service.
-    created: u64,
+    /// What the configuration in force says.
+    configured: Mutex<Arc<Configured>>,
     /// What is known of each target, from one table to the next.
     fleet: Fleet,
     wanted: watch::Sender<Wanted>,
@@ -42,6 +37,23 @@ struct Inner {
     /// versions may have the same weights.
     manifests: Mutex<HashMap<(String, Digest), Digest>>,
     tokenizers: Tokenizers,
+}
+
+/// What changes with the configuration alone.
+struct Configured {
+    /// `models` of the configuration; empty: every model of the release in production, under its own name.
+    models: Vec<Model>,
+    /// Engines elsewhere, and virtual models.
+    endpoints: Vec<Endpoint>,
+    virtuals: Vec<Virtual>,
+    /// When they entered service.
+    created: u64,
+}
+
+/// What a configuration serves, resolved against the registry and not yet in force.
+pub(crate) struct Prepared {
+    configured: Arc<Configured>,
+    wanted: Wanted,
 }
 
 /// The embedded models that shall be served: those of the configuration, and those only a virtual model names.
@@ -66,23 +78,36 @@ struct Embedded {
 
 impl Models {
     pub(crate) fn open(enclave: &Enclave, clock: Clock) -> Result<Self, Report> {
-        let configured = enclave.config.models.clone();
         let fleet = Fleet::default();
-        let (endpoints, virtuals) = fixed(&configured, &fleet)?;
+        let configured = Configured::of(&enclave.config.models, &fleet, &clock)?;
         let models = Self(Arc::new(Inner {
             registry: enclave.registry()?,
-            created: clock.unix_millis() / 1_000,
             clock,
-            configured,
-            endpoints,
-            virtuals,
+            configured: Mutex::new(Arc::new(configured)),
             fleet,
             wanted: watch::channel(Wanted::default()).0,
             manifests: Mutex::new(HashMap::new()),
             tokenizers: Tokenizers::default(),
         }));
-        models.0.wanted.send_replace(models.wanted()?);
+        models.0.wanted.send_replace(models.wanted(&models.configured())?);
         Ok(models)
+    }
+
+    /// Resolves what another configuration would serve; nothing of it is in force.
+    pub(crate) fn prepare(&self, models: &[Model]) -> Result<Prepared, Report> {
+        let configured = Arc::new(Configured::of(models, &self.0.fleet, &self.0.clock)?);
+        Ok(Prepared { wanted: self.wanted(&configured)?, configured })
+    }
+
+    /// Serves what was prepared, from now on.
+    pub(crate) fn put_in_force(&self, prepared: Prepared, supervisor: &Supervisor) {
+        *self.0.configured.lock().unwrap_or_else(PoisonError::into_inner) = prepared.configured;
+        self.0.wanted.send_replace(prepared.wanted);
+        supervisor.set(self.specs());
+    }
+
+    fn configured(&self) -> Arc<Configured> {
+        Arc::clone(&self.0.configured.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Wakes whenever what shall be served changes.
@@ -91,10 +116,10 @@ impl Models {
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
-        let wanted = self.0.wanted.borrow();
+        let (wanted, configured) = (self.0.wanted.borrow(), self.configured());
         let embedded = wanted.embedded.iter().filter_map(|model| model.name.as_ref());
-        let elsewhere = self.0.endpoints.iter().map(|endpoint| &endpoint.model);
-        let virtuals = self.0.virtuals.iter().map(|model| &model.model);
+        let elsewhere = configured.endpoints.iter().map(|endpoint| &endpoint.model);
+        let virtuals = configured.virtuals.iter().map(|model| &model.model);
         embedded.chain(elsewhere).chain(virtuals).map(ToString::to_string).collect()
     }
 
@@ -129,7 +154,7 @@ impl Models {
             if generation == seen {
                 continue;
             }
-            match self.wanted() {
+            match self.wanted(&self.configured()) {
                 Ok(wanted) => {
                     seen = generation;
                     self.0.wanted.send_replace(wanted);
@@ -150,22 +175,23 @@ impl Models {
 
     /// The routing table for the workers there are.
     pub(crate) fn routes(&self, workers: &[WorkerStatus]) -> RoutingTable {
-        let wanted = self.0.wanted.borrow();
-        let created = self.0.created;
+        let (wanted, configured) = (self.0.wanted.borrow(), self.configured());
+        let created = configured.created;
         let embedded = wanted.embedded.iter().filter_map(|model| {
             let limits = (model.created, model.timeouts);
             Some(plans::single(model.name.as_ref()?, self.served(model, workers), limits))
         });
-        let elsewhere = self.0.endpoints.iter().map(|endpoint| {
+        let elsewhere = configured.endpoints.iter().map(|endpoint| {
             let counting = wanted.counting.get(&endpoint.model).cloned().unwrap_or_default();
             endpoint.route(created, counting)
         });
         let find = |name: &str| {
             let embedded = wanted.embedded.iter().find(|model| model.worker == name);
-            let elsewhere = || self.0.endpoints.iter().find(|endpoint| endpoint.model.as_str() == name);
+            let elsewhere = || configured.endpoints.iter().find(|endpoint| endpoint.model.as_str() == name);
             embedded.map(|model| self.served(model, workers)).or_else(|| elsewhere().map(Endpoint::served))
         };
-        let virtuals = self.0.virtuals.iter().filter_map(|model| model.route((created, &self.0.fleet), find));
+        let virtuals =
+            configured.virtuals.iter().filter_map(|model| model.route((created, &self.0.fleet), find));
         RoutingTable::new(embedded.chain(elsewhere).chain(virtuals))
     }
 
@@ -192,16 +218,16 @@ impl Models {
     }
 
     /// What shall be served, as configuration and registry have it now, with the tokenizers it is counted by.
-    fn wanted(&self) -> Result<Wanted, Report> {
-        let embedded = self.resolve()?;
-        let counted = self.tokenizer_models()?;
+    fn wanted(&self, configured: &Configured) -> Result<Wanted, Report> {
+        let embedded = self.resolve(&configured.models)?;
+        let counted = self.tokenizer_models(&configured.models)?;
         // Versions that are being replaced answer until the new ones are ready.
         let still: Vec<Digest> =
             self.0.wanted.borrow().embedded.iter().map(|model| model.served.weights).collect();
         let served: Vec<&ServedModel> =
             embedded.iter().map(|model| &model.served).chain(counted.values()).collect();
         self.0.tokenizers.follow(&served, &still);
-        let counting = self.0.configured.iter().filter_map(|model| {
+        let counting = configured.models.iter().filter_map(|model| {
             let ModelSource::Endpoint { counting, .. } = &model.source else { return None };
             let artifact = counting.tokenizer.as_ref().and_then(|name| counted.get(name));
             let artifact = artifact.map(|served| served.weights);
@@ -211,8 +237,11 @@ impl Models {
     }
 
     /// The artifacts in production whose tokenizers count for models that are served elsewhere, by their names.
-    fn tokenizer_models(&self) -> Result<HashMap<ModelName, ServedModel>, RegistryError> {
-        let named = self.0.configured.iter().filter_map(|model| match &model.source {
+    fn tokenizer_models(
+        &self,
+        configured: &[Model],
+    ) -> Result<HashMap<ModelName, ServedModel>, RegistryError> {
+        let named = configured.iter().filter_map(|model| match &model.source {
             ModelSource::Endpoint { counting, .. } => counting.tokenizer.clone(),
             ModelSource::Artifact { .. } | ModelSource::Targets(_) => None,
         });
@@ -229,10 +258,10 @@ impl Models {
     }
 
     /// The embedded models as the registry has them now. A configured model that is not there is left out, and said.
-    fn resolve(&self) -> Result<Vec<Embedded>, RegistryError> {
+    fn resolve(&self, configured: &[Model]) -> Result<Vec<Embedded>, RegistryError> {
         let created = self.0.clock.unix_millis() / 1_000;
         let mut embedded = Vec::new();
-        if self.0.configured.is_empty() {
+        if configured.is_empty() {
             let production = self.0.registry.production_models()?;
             embedded.extend(production.into_iter().map(|served| Embedded {
                 worker: served.name.to_string(),
@@ -243,7 +272,7 @@ impl Models {
                 created,
             }));
         }
-        for wish in self.0.configured.iter().flat_map(wishes) {
+        for wish in configured.iter().flat_map(wishes) {
             let Wish { worker, name, artifact, label, engine, timeouts } = wish;
             match self.find(artifact, label)? {
                 Some(served) => {
@@ -301,12 +330,13 @@ fn wishes<'m>(model: &'m Model) -> Vec<Wish<'m>> {
     }
 }
 
-/// What changes with the configuration alone.
-fn fixed(configured: &[Model], fleet: &Fleet) -> Result<(Vec<Endpoint>, Vec<Virtual>), ServeError> {
-    let (mut endpoints, mut virtuals) = (Vec::new(), Vec::new());
-    for model in configured {
-        endpoints.extend(Endpoint::of(model, fleet)?);
-        virtuals.extend(Virtual::of(model, fleet)?);
+impl Configured {
+    fn of(models: &[Model], fleet: &Fleet, clock: &Clock) -> Result<Self, ServeError> {
+        let (mut endpoints, mut virtuals) = (Vec::new(), Vec::new());
+        for model in models {
+            endpoints.extend(Endpoint::of(model, fleet)?);
+            virtuals.extend(Virtual::of(model, fleet)?);
+        }
+        Ok(Self { models: models.to_vec(), endpoints, virtuals, created: clock.unix_millis() / 1_000 })
     }
-    Ok((endpoints, virtuals))
 }

@@ -4,9 +4,10 @@
 //! tokens, and has `/apply-template` for messages. One body serves both; what the answer lacks says which it was.
 
 use super::Measure;
-use crate::collect::collect;
+use crate::collect::{Terms, collect};
 use crate::context::Thread;
 use crate::counting::EngineCount;
+use crate::memory::{GRANT_STEP, Purpose};
 use crate::stage::route::Routed;
 use bytes::Bytes;
 use hermetic_inference_api::{ChatInput, PromptInput, TextInput};
@@ -57,7 +58,7 @@ pub(crate) async fn ask(
         }
     };
     let answers =
-        tokio::time::timeout(thread.shared.options.tokenize_timeout, questions).await.ok().flatten();
+        tokio::time::timeout(thread.shared.options().tokenize_timeout, questions).await.ok().flatten();
     let model = &routed.route.model;
     match (engine.went(answers.is_some()), &answers) {
         (true, None) => {
@@ -136,9 +137,14 @@ async fn post<T: DeserializeOwned>(
         .ok()?;
     let mut lease = thread.pool.lease(&thread.shared, &thread.tasks, target, None).await.ok()?;
     let (head, mut body) = lease.send(request).await.ok()?.into_parts();
-    let options = &thread.shared.options;
-    let answer = collect(&mut body, options.answer_bytes_max, options.tokenize_timeout).await.ok()?;
-    thread.pool.put_back(lease, options.idle_upstream_max);
+    let (terms, idle_max) = {
+        let options = thread.shared.options();
+        let (cap, patience) = (options.answer_bytes_max, options.tokenize_timeout);
+        (Terms { cap, patience, pace: None }, options.idle_upstream_max)
+    };
+    let mut grant = thread.shared.memory.grant(Purpose::Answer, GRANT_STEP).ok()?;
+    let answer = collect(&mut body, terms, &mut grant).await.ok()?;
+    thread.pool.put_back(lease, idle_max);
     if head.status != StatusCode::OK {
         return None;
     }
