@@ -10,6 +10,7 @@ use std::path::Path;
 /// Keys, and everything below them, that a service puts in force while it serves. All others name something that is
 /// opened or derived once, at the start.
 const LIVE: &[&str] = &[
+    "classification",
     "gateway.drain_grace",
     "gateway.keep_alive",
     "gateway.limits",

@@ -2,7 +2,7 @@
 
 use crate::boundary::BoundaryEntry;
 use crate::units::{ByteSize, HumanDuration};
-use hermetic_ids::{GroupName, Label, ModelName, ProjectName};
+use hermetic_ids::{GroupName, Label, LevelName, ModelName, ProjectName};
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "project-name" => parsed::<ProjectName>(text),
         "label" => parsed::<Label>(text),
         "hedge-delay" => parsed::<HedgeDelay>(text),
+        "level" => parsed::<LevelName>(text),
         "listen-address" => listen_address(text).map(|_| ()),
         "endpoint" => endpoint(text).map(|_| ()),
         "ledger-origin" => ledger_origin(text),

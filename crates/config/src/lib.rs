@@ -36,9 +36,9 @@ pub use settings::targets::{
     HedgeSettings, RoutingSettings, TargetSettings, TargetSource, Timeouts, VirtualModel,
 };
 pub use settings::{
-    CertificateMatch, CertificateRule, Config, EndpointCounting, EngineSettings, Gateway, GatewayLimits,
-    GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys, LedgerSettings, Log, Model, ModelSource,
-    ModelTerms, Network, Policy, QueueSettings, Throttle,
+    CertificateMatch, CertificateRule, Classification, Config, EndpointCounting, EngineSettings, Gateway,
+    GatewayLimits, GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys, LedgerSettings, Log, Model,
+    ModelMarks, ModelSource, ModelTerms, Network, Policy, QueueSettings, Throttle,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::{

@@ -13,6 +13,8 @@ use crate::mistake::{BOUNDARY_TOO_WIDE, CONTRADICTION, Mistake, OUTSIDE_ENCLAVE}
 use crate::tree::{Node, Value, clipped};
 use std::collections::HashMap;
 
+mod classification;
+
 pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
     if is_sealed(root) {
         boundary_means_something(root, mistakes);
@@ -26,6 +28,7 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
     limits::check(root, mistakes);
     identity::check(root, mistakes);
     targets::check(models, mistakes);
+    classification::check(root, models, mistakes);
 }
 
 /// An unreadable or missing tier is judged as the strictest: a typing error must not open the door.

@@ -55,6 +55,7 @@ impl<'schema> View<'schema> {
             .filter_map(|(key, value)| Some((key.as_str(), Self(value.as_object()?))))
     }
 
+    /// The schema of a key: its own, or that of a group whose keys are free.
     pub(crate) fn property(self, key: &str) -> Option<Self> {
         let named = self.body().get("properties").and_then(|properties| properties.get(key));
         // A group whose keys are the user's own says what each holds, or `false`.

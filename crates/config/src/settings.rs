@@ -28,6 +28,10 @@ use std::time::Duration;
 use targets::{Timeouts, VirtualModel};
 use url::Url;
 
+mod classification;
+
+pub use classification::{Classification, ModelMarks};
+
 /// A checked configuration. Only [`crate::parse`] makes one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -38,6 +42,7 @@ pub struct Config {
     pub gateway: Gateway,
     pub identity: Identity,
     pub policy: Policy,
+    pub classification: Classification,
     /// Empty: serve every model of the release in production under its own name.
     pub models: Vec<Model>,
     /// Checked against each other; `RuleSet::new` takes them.
@@ -103,6 +108,7 @@ pub struct Model {
     pub concurrency: Option<u32>,
     pub terms: ModelTerms,
     pub timeouts: Timeouts,
+    pub marks: ModelMarks,
 }
 
 /// Where a model's answers come from.
@@ -168,6 +174,7 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
         gateway: gateway(file.gateway, base).map_err(fail)?,
         identity: identity::convert(file.identity, base).map_err(fail)?,
         policy: Policy { dir: file.policy.dir.map(|dir| base.join(dir)) },
+        classification: classification::classification(&file.classification).map_err(fail)?,
         models,
         limits: limits::rules(file.limits).map_err(fail)?,
         ledger: LedgerSettings {
@@ -211,6 +218,7 @@ fn gateway(wire: wire::Gateway, base: &Path) -> Result<Gateway, String> {
 }
 
 fn model(wire: wire::Model) -> Result<Model, String> {
+    let marks = classification::marks(&wire)?;
     let name_of = |text: String| text.parse::<ModelName>().map_err(|error| error.to_string());
     let name = name_of(wire.name)?;
     let terms = ModelTerms {
@@ -226,7 +234,7 @@ fn model(wire: wire::Model) -> Result<Model, String> {
             targets: targets.collect::<Result<_, _>>()?,
             routing: targets::routing(wire.routing)?,
         });
-        return Ok(Model { name, source, concurrency: wire.concurrency, terms, timeouts });
+        return Ok(Model { name, source, concurrency: wire.concurrency, terms, timeouts, marks });
     }
     let source = match wire.endpoint {
         Some(endpoint) => ModelSource::Endpoint {
@@ -245,7 +253,7 @@ fn model(wire: wire::Model) -> Result<Model, String> {
             engine: engine(wire.engine),
         },
     };
-    Ok(Model { name, source, concurrency: wire.concurrency, terms, timeouts })
+    Ok(Model { name, source, concurrency: wire.concurrency, terms, timeouts, marks })
 }
 
 fn engine(wire: Option<wire::Engine>) -> EngineSettings {

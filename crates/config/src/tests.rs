@@ -338,6 +338,27 @@ fn limit_with(key: &str, value: &str) -> String {
 }
 
 #[test]
+fn whoever_names_a_level_names_one_of_the_site() {
+    let text = |classification: &str, model: &str| {
+        format!("ledger: {{origin: a/b}}\nclassification: {classification}\nmodels: [{{name: m, {model}}}]\n")
+    };
+    let mistakes = |classification: &str, model: &str| {
+        let parsed = parse(&text(classification, model), Path::new("h.yaml"));
+        parsed.map_or_else(|error| error.mistakes().iter().map(|m| m.key.clone()).collect(), |_| Vec::new())
+    };
+    assert!(mistakes("{levels: [low, high], default: high}", "classification: low, tags: {a: b}").is_empty());
+    assert_eq!(mistakes("{levels: [low, high], default: mid}", "label: canary"), ["classification.default"]);
+    assert_eq!(mistakes("{levels: [low]}", "classification: public"), ["models[0].classification"]);
+    assert_eq!(mistakes("{levels: [low, low]}", "label: canary"), ["classification.levels[1]"]);
+    assert_eq!(mistakes("{levels: []}", "label: canary"), ["classification.levels"]);
+    let config =
+        parse(&text("{levels: [low, high]}", "tags: {b: '2', a: '1'}"), Path::new("h.yaml")).unwrap();
+    assert_eq!(config.classification.default.as_str(), "low");
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(config.models[0].marks.tags, [pair("a", "1"), pair("b", "2")]);
+}
+
+#[test]
 fn explain_finds_a_key_and_suggests_one_for_a_mistyped_one() {
     assert_eq!(explain("models[3].name").unwrap().key, "models.name");
     let hint =

@@ -17,6 +17,11 @@ pub use targets::StickTo;
 use crate::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+mod classification;
+
+pub(crate) use classification::Classification;
 
 /// The configuration of one enclave.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -44,6 +49,9 @@ pub(crate) struct File {
     /// Who may do what.
     #[serde(default)]
     pub(crate) policy: Policy,
+    /// How grave data is, in this site's own words.
+    #[serde(default)]
+    pub(crate) classification: Classification,
     /// The models that are served. When empty, every model of the release in production is served under its own
     /// name.
     #[serde(default)]
@@ -224,7 +232,8 @@ impl Default for Limits {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Policy {
     /// Folder of the Cedar policies (`*.cedar`) that decide about each request. Without one, nothing is permitted. A
-    /// relative path is relative to the folder of this file.
+    /// relative path is relative to the folder of this file. Changes are put in force while serving, within a few
+    /// seconds and only when every file is sound. Where the folder lies in a Git working tree, records name its commit.
     #[schemars(extend("format" = "path", "examples" = ["policy"]))]
     pub(crate) dir: Option<String>,
 }
@@ -300,6 +309,16 @@ pub(crate) struct Model {
     /// How long the model's answers may take.
     #[serde(default)]
     pub(crate) timeouts: Option<targets::Timeouts>,
+    /// The highest level of data this model may see, one of `classification.levels`. It binds nobody by itself:
+    /// policies compare it. Default: `classification.default`.
+    #[serde(default)]
+    #[schemars(extend("format" = "level", "examples" = ["confidential"]))]
+    pub(crate) classification: Option<String>,
+    /// Whatever else policies shall know of this model, as names and texts: `resource.getTag("region")`.
+    /// Default: nothing.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"region": "eu", "licence": "apache-2.0"}]))]
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 /// What a model does.

@@ -26,6 +26,7 @@ mod context;
 mod counting;
 mod course;
 mod error;
+mod explanation;
 mod following;
 mod gateway;
 mod lag;
@@ -41,6 +42,8 @@ mod pages;
 mod peer;
 mod pipeline;
 mod probes;
+mod profile;
+mod question;
 mod rate_headers;
 mod recovery;
 mod refusal;
@@ -62,6 +65,8 @@ pub use hermetic_ids::ModelKind;
 pub use limiting::{Limiting, ModelTerms, OUTPUT_TOKENS_DEFAULT};
 pub use options::{GatewayOptions, Pace};
 pub use pages::{Page, PageLookup};
+pub use profile::{ModelProfile, Runs};
+pub use question::policy_commit;
 pub use recovery::{LimitsOnRecord, RecoverError, RulesRefused, recover};
 pub use routing::{
     Fleet, Hedge, HedgeAfter, Plan, PlanRules, PlanState, PlannedTarget, Route, RouteState, RoutingTable,

@@ -5,6 +5,7 @@ use crate::body::AnswerBody;
 use crate::context::Thread;
 use crate::peer::Peer;
 use crate::probes;
+use crate::question::Said;
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::Route;
 use crate::stage::authorize;
@@ -49,7 +50,8 @@ pub(crate) async fn answer(
 }
 
 fn on_any_surface(thread: &Thread, who: &Authenticated, route: &Route) -> bool {
-    Surface::ALL.into_iter().any(|surface| authorize::may_use(thread, who, surface, route))
+    let may = |surface| authorize::may_use(thread, who, surface, route, Said::NOTHING);
+    Surface::ALL.into_iter().any(may)
 }
 
 fn object(route: &Arc<Route>) -> ModelObject {

@@ -42,6 +42,8 @@ pub(crate) enum RefusalKind {
     OutOfScope { model: ModelName, surface: Surface },
     #[error("the model `{model}` is not served here{}", suggestions(.near))]
     UnknownModel { model: ModelName, near: Vec<String> },
+    #[error("expected one `x-hermetic-classification` of {known}")]
+    Classification { known: String },
     #[error("{0}")]
     Policy(Refusal),
     #[error("{0}")]
@@ -215,6 +217,7 @@ impl Diagnose for RefusalKind {
             Self::Framing { .. } => Code::new("E0845"),
             Self::Queue(error) => error.code(),
             Self::Identity(error) => error.code(),
+            Self::Classification { .. } => Code::new("E0915"),
             Self::Policy(refusal) => refusal.code(),
             Self::Limit(refused) => refused.code(),
             Self::Overrun(_) => Code::new("E0934"),

@@ -90,9 +90,10 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
             busy(Blame::Operator, 1)
         }
         RefusalKind::Body(_) => caller(S::REQUEST_TIMEOUT, "invalid_request_error"),
-        RefusalKind::Mistake(_) | RefusalKind::WrongSurface { .. } | RefusalKind::PromptTooLong { .. } => {
-            caller(S::BAD_REQUEST, "invalid_request_error")
-        }
+        RefusalKind::Mistake(_)
+        | RefusalKind::WrongSurface { .. }
+        | RefusalKind::PromptTooLong { .. }
+        | RefusalKind::Classification { .. } => caller(S::BAD_REQUEST, "invalid_request_error"),
         RefusalKind::Identity(error @ IdentifyError::ShutOut { .. }) => {
             Verdict { retry_after: error.retry_after(), ..caller(S::TOO_MANY_REQUESTS, "rate_limit_error") }
         }

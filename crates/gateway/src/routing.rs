@@ -20,6 +20,7 @@ pub use target::Target;
 pub(crate) use target::{Ended, Place};
 
 use crate::counting::Counting;
+use crate::profile::ModelProfile;
 use hermetic_digest::Digest;
 use hermetic_ids::{ModelKind, ModelName};
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub struct RoutingTable {
 pub struct Route {
     pub model: ModelName,
     pub kind: ModelKind,
+    /// What policies may know of it besides.
+    pub profile: Arc<ModelProfile>,
     /// When this version entered service, seconds since 1970.
     pub created: u64,
     pub plan: Plan,

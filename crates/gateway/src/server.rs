@@ -4,6 +4,7 @@ use crate::body::{AnswerBody, Carried};
 use crate::client_io::{ClientIo, Patience, Unread};
 use crate::connections::{Connections, Standing};
 use crate::context::{Shared, Thread};
+use crate::explanation::Explanation;
 use crate::lag::Lag;
 use crate::peer::Peer;
 use crate::refusal::{RefusalKind, Refused};
@@ -236,8 +237,9 @@ async fn handle(
     thread: Rc<Thread>,
     standing: Rc<Standing>,
     peer: Arc<Peer>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Carried>, Infallible> {
+    let explanation = Explanation::begin(&mut request);
     let busy = thread.connections.begin(&standing);
     let small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= READ_BUFFER_MIN as u64);
     let answered = match Surface::of_path(request.uri().path()) {
@@ -252,7 +254,21 @@ async fn handle(
     if !refused {
         standing.unread.clear();
     }
-    let mut response = answered.unwrap_or_else(|refused| respond::refused(&thread.shared.metrics, &refused));
+    let mut response = match answered {
+        Ok(mut response) => {
+            if let Some(explanation) = explanation {
+                explanation.end(None, &mut response);
+            }
+            response
+        }
+        Err(refused) => {
+            let mut response = respond::refused(&thread.shared.metrics, &refused);
+            if let Some(explanation) = explanation {
+                explanation.end(Some(&refused), &mut response);
+            }
+            response
+        }
+    };
     if standing.is_leaving() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

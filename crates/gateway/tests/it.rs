@@ -26,6 +26,8 @@ mod kills;
 mod limits;
 #[path = "it/memory.rs"]
 mod memory;
+#[path = "it/policy.rs"]
+mod policy;
 #[path = "it/queue.rs"]
 mod queue;
 #[path = "it/records.rs"]

@@ -17,6 +17,7 @@ mod key;
 mod limits;
 pub(crate) mod manual;
 mod opened;
+mod policy;
 mod release;
 mod reload;
 mod serve;
@@ -76,6 +77,8 @@ enum Command {
     Limits(limits::Arguments),
     /// Read the manual.
     Manual(manual::Arguments),
+    /// Check, test, explain and replay the policies.
+    Policy(policy::Arguments),
     /// Read the page behind an error code.
     Explain(explain::Arguments),
     /// List, stage, promote and roll back releases.
@@ -117,6 +120,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Key(arguments) => key::run(&arguments, context),
         Command::Limits(arguments) => limits::run(&arguments, context),
         Command::Manual(arguments) => manual::run(&arguments, context),
+        Command::Policy(arguments) => policy::run(&arguments, context),
         Command::Explain(arguments) => explain::run(&arguments, context),
         Command::Release(arguments) => release::run(&arguments, context),
         Command::Trust(arguments) => trust::run(&arguments, context),

@@ -18,6 +18,7 @@ pub(crate) mod outcome;
 mod pages;
 mod plans;
 mod policies;
+pub(crate) mod profiles;
 mod reload;
 mod routes;
 mod tokenizers;
@@ -31,6 +32,7 @@ use hermetic_connector::Connector;
 use hermetic_diagnostics::Report;
 use hermetic_gateway::{
     Adjust, CommitmentSecret, Gateway, GatewayParts, Limiting, LimitsOnRecord, RoutingTable, Running,
+    policy_commit,
 };
 use hermetic_identity::Identity;
 use hermetic_ledger::record::{Event, Record};
@@ -59,17 +61,27 @@ pub(crate) fn serve(enclave: &Enclave, context: &Context) -> Result<(), Report> 
     }
     let announced = outcome::Serving::announce(&enclave.paths)
         .map_err(|source| ServeError::Announce { state: enclave.paths.root.clone(), source })?;
-    let authorizer = Arc::new(Authorizer::new(policies::load(enclave.config.policy.dir.as_deref())?));
+    let authorizer = Arc::new(Authorizer::new(enclave.policies()?));
     let started = Event::ServiceStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         tier: enclave.config.tier.as_str().to_owned(),
         config_digest: enclave.config_digest,
         policy_digest: authorizer.digest(),
+        policy_commit: policy_commit(&authorizer.revision()),
     };
     record(&ledger, &clock, started)?;
     let (limiting, on_record) = limits::open(enclave, &ledger, &clock)?;
-    let metrics = Arc::new(Metrics::new());
-    let parts = Parts { clock, connector, ledger, authorizer, limiting, log, metrics };
+    let place = policies::Place { folder: enclave.config.policy.dir.clone(), levels: enclave.levels()? };
+    let parts = Parts {
+        clock,
+        connector,
+        ledger,
+        authorizer,
+        policies: Arc::new(tokio::sync::Mutex::new(place)),
+        limiting,
+        log,
+        metrics: Arc::new(Metrics::new()),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -92,6 +104,8 @@ struct Parts {
     limiting: Arc<Limiting>,
     log: LogLevelHandle,
     metrics: Arc<Metrics>,
+    /// Where the policies in force come from.
+    policies: Arc<tokio::sync::Mutex<policies::Place>>,
 }
 
 /// Starts workers and gateway, waits for a signal, and ends both. Returns the signal's name.
@@ -126,6 +140,13 @@ async fn run(
     if let Some(issuers) = issuers {
         tasks.spawn(identity::follow_issuers(issuers, ending.clone()));
     }
+    let followed = policies::Followed {
+        place: Arc::clone(&parts.policies),
+        authorizer: Arc::clone(&parts.authorizer),
+        ledger: parts.ledger.clone(),
+        clock: parts.clock.clone(),
+    };
+    tasks.spawn(policies::follow(followed, ending.clone()));
     let gateway = start_gateway(enclave, parts, routes, identity)?;
     announce(context, &gateway, enclave.config.gateway.tls.is_some(), &models);
     let adjust = gateway.adjust();

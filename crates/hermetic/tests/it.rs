@@ -12,6 +12,8 @@ mod identity;
 mod issuer;
 #[path = "it/kills.rs"]
 mod kills;
+#[path = "it/policy.rs"]
+mod policy;
 #[path = "it/protection.rs"]
 mod protection;
 #[path = "it/reload.rs"]

@@ -16,6 +16,8 @@ pub struct Authenticated(Arc<Caller>);
 struct Caller {
     credential: Credential,
     grants: Grants,
+    /// The metadata of the grants, as decisions take it.
+    metadata_pairs: Vec<(String, String)>,
 }
 
 /// What a credential says of its holder.
@@ -63,11 +65,18 @@ impl Authenticated {
     pub(crate) fn new(credential: Credential, mut grants: Grants) -> Self {
         grants.groups.sort_unstable();
         grants.groups.dedup();
-        Self(Arc::new(Caller { credential, grants }))
+        let pairs = grants.metadata.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let metadata_pairs = pairs.collect();
+        Self(Arc::new(Caller { credential, grants, metadata_pairs }))
     }
 
     pub fn credential(&self) -> &Credential {
         &self.0.credential
+    }
+
+    /// [`Self::metadata`] as texts, sorted by name.
+    pub fn metadata_pairs(&self) -> &[(String, String)] {
+        &self.0.metadata_pairs
     }
 
     pub fn owner(&self) -> &Owner {

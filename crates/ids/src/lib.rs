@@ -94,6 +94,8 @@ names! {
     ClearanceName, Alphabet::Slug, "clearance";
     /// Where a promoted version stands: `staged`, `canary`, `production`.
     Label, Alphabet::Slug, "label";
+    /// How grave it would be if data were seen by others: `internal`, `secret`.
+    LevelName, Alphabet::Slug, "classification level";
 }
 
 #[cfg(test)]

@@ -25,11 +25,18 @@ pub struct RequestFacts {
     /// What the model is asked: `messages`, `prompt`, `input`.
     pub(crate) input_span: Range<usize>,
     pub(crate) tools_span: Option<Range<usize>>,
+    /// What the caller says of the request in `metadata`: names and texts, sorted by name.
+    pub metadata: Vec<(String, String)>,
     pub(crate) model_span: Range<usize>,
     pub(crate) usage: UsageWish,
     /// Just behind the `{` the text opens with.
     pub(crate) first_member_at: usize,
 }
+
+/// The bounds OpenAI documents for `metadata`; what policies read and records keep stays within them.
+const METADATA_PAIRS_MAX: usize = 16;
+const METADATA_NAME_MAX: usize = 64;
+const METADATA_VALUE_MAX: usize = 512;
 
 /// Where, if anywhere, the request says whether the stream should end with a usage report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +109,7 @@ impl RequestFacts {
             truncates: object.get("truncate_prompt_tokens").is_some_and(|span| object.raw(&span) != b"null"),
             input_span,
             tools_span: object.get("tools").filter(|span| object.raw(span) != b"null"),
+            metadata: object.metadata()?,
             model_span,
             usage: object.usage_wish()?,
             first_member_at: body.iter().position(|&b| b == b'{').map_or(0, |at| at + 1),
@@ -187,6 +195,33 @@ impl<'a> Object<'a> {
                 found: kind_of(raw),
             }),
         }
+    }
+
+    fn metadata(&self) -> Result<Vec<(String, String)>, RequestMistake> {
+        const FIELD: &str = "metadata";
+        let Some(raw) = self.get(FIELD).map(|span| self.raw(&span)).filter(|raw| *raw != b"null") else {
+            return Ok(Vec::new());
+        };
+        let wrong = |expected, found| RequestMistake::Type { field: FIELD, expected, found };
+        let members = json::members(raw).map_err(|_| wrong("an object of strings", kind_of(raw)))?;
+        if members.len() > METADATA_PAIRS_MAX {
+            return Err(wrong("an object of at most 16 strings", "more"));
+        }
+        let mut pairs = Vec::with_capacity(members.len());
+        for (name, span) in Object::new(raw, &members)?.members {
+            let raw = raw.get(span).unwrap_or_default();
+            let value =
+                json::decode_string(raw).ok_or_else(|| wrong("an object of strings", kind_of(raw)))?;
+            if name.chars().count() > METADATA_NAME_MAX || value.chars().count() > METADATA_VALUE_MAX {
+                return Err(wrong(
+                    "names of at most 64 and strings of at most 512 characters",
+                    "longer ones",
+                ));
+            }
+            pairs.push((name.into_owned(), value.into_owned()));
+        }
+        pairs.sort_unstable();
+        Ok(pairs)
     }
 
     fn usage_wish(&self) -> Result<UsageWish, RequestMistake> {
@@ -282,6 +317,23 @@ mod tests {
         ] {
             assert_eq!(chat(body).unwrap_err().to_string(), message);
         }
+    }
+
+    #[test]
+    fn metadata_is_a_small_object_of_strings() {
+        let with =
+            |metadata: &str| chat(&format!("{{\"model\":\"m\",\"messages\":[],\"metadata\":{metadata}}}"));
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let read = with("{\"site\":\"n\\u006frth\",\"case\":\"7\"}").unwrap().metadata;
+        assert_eq!(read, [pair("case", "7"), pair("site", "north")]);
+        assert!(with("null").unwrap().metadata.is_empty());
+        let many: Vec<String> = (0..17).map(|i| format!("\"k{i}\":\"v\"")).collect();
+        let long = format!("{{\"k\":\"{}\"}}", "v".repeat(513));
+        for bad in ["7", "[]", "{\"k\":7}", &format!("{{{}}}", many.join(",")), &long] {
+            assert!(matches!(with(bad), Err(RequestMistake::Type { field: "metadata", .. })), "{bad}");
+        }
+        let twice = with("{\"k\":\"a\",\"\\u006b\":\"b\"}");
+        assert!(matches!(twice, Err(RequestMistake::DuplicateKey { .. })));
     }
 
     #[test]

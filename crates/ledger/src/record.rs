@@ -13,6 +13,10 @@ use hermetic_ids::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod decision;
+
+pub use decision::{Facts, ModelFacts, PolicyChanged, PolicyCommit};
+
 /// Largest leaf in bytes: entry bundles prefix each entry with a 16-bit length (C2SP tlog-tiles, "Log entries").
 pub const RECORD_BYTES_MAX: usize = 65_535;
 
@@ -139,7 +143,14 @@ pub enum Event {
     #[serde(rename = "trust-root.pinned")]
     TrustRootPinned { root_version: u64, root_digest: Digest, key_ids: Vec<String>, by: String },
     #[serde(rename = "service.started")]
-    ServiceStarted { version: String, tier: String, config_digest: Digest, policy_digest: Digest },
+    ServiceStarted {
+        version: String,
+        tier: String,
+        config_digest: Digest,
+        policy_digest: Digest,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy_commit: Option<PolicyCommit>,
+    },
     #[serde(rename = "service.stopped")]
     ServiceStopped { reason: String },
     /// Another configuration, or other policies, came into force while the service ran.
@@ -148,6 +159,8 @@ pub enum Event {
     /// A configuration was refused as a whole; the former stays in force.
     #[serde(rename = "config.rejected")]
     ConfigRejected { in_force: Digest, rejected: Digest, code: String },
+    #[serde(rename = "policy.changed")]
+    PolicyChanged(PolicyChanged),
     #[serde(rename = "worker.started")]
     WorkerStarted { model: ModelName, model_digest: Digest, engine: String },
     #[serde(rename = "worker.failed")]
@@ -263,6 +276,8 @@ pub struct ConfigChanged {
     /// Keys whose new values wait for a restart.
     pub restart_keys: Vec<String>,
     pub policy_digest: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_commit: Option<PolicyCommit>,
 }
 
 /// On whose behalf a request is made.
@@ -301,6 +316,10 @@ pub struct RequestAdmitted {
     /// Tokens of the prompt, counted before the engine was asked. Absent in records of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<PromptTokens>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_commit: Option<PolicyCommit>,
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
 }
 
 /// How many tokens a prompt is, and who says so.
@@ -504,6 +523,14 @@ pub struct RequestRefused {
     /// The limit that left no room, when it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitRefusal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_commit: Option<PolicyCommit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_digest: Option<Digest>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stream: bool,
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
 }
 
 /// A bundle whose bytes are all in the store.

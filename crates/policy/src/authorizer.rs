@@ -1,21 +1,28 @@
 //! The policies in force, and the decisions already made under them.
 //!
-//! A decision depends on nothing but the principal, the action, the model's facts and the policies, so it can be
-//! remembered until the policies change; a request then pays a hash and a comparison instead of an evaluation. New
-//! policies come with an empty memory of their own, in one swap: no decision of the old set outlives it.
+//! A decision depends on nothing but the facts the policies read, so it can be remembered until the policies change; a
+//! request then pays a hash and a comparison instead of an evaluation. New policies come with an empty memory of their
+//! own, in one swap: no decision of the old set outlives it.
 
 use crate::decision::{Permit, Refusal};
+use crate::levels::Levels;
 use crate::policies::Policies;
-use crate::question::{Action, Question};
+use crate::question::Question;
+use crate::reads::Key;
+use crate::revision::Revision;
 use arc_swap::ArcSwap;
 use hermetic_digest::Digest;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Decisions remembered. When it is full it is emptied: a site has as many as keys × models, far below this, so
-/// reaching it means somebody makes up subjects, and forgetting costs an evaluation, never a wrong answer.
+/// Decisions remembered. When it is full it is emptied: a site has as many as combinations of the facts its policies
+/// read, far below this, so reaching it means somebody makes up facts, and forgetting costs an evaluation, never a
+/// wrong answer.
 pub const DECISIONS_MAX: usize = 65_536;
+
+/// A question with more bytes than this that policies read is decided anew each time, so that what is remembered stays
+/// below some 100 MiB whatever callers put into their metadata.
+const KEY_BYTES_MAX: usize = 1_024;
 
 /// Answers questions under the policies in force. Shared by reference between threads.
 #[derive(Debug)]
@@ -23,17 +30,13 @@ pub struct Authorizer {
     current: ArcSwap<InForce>,
 }
 
-#[derive(Debug)]
-struct InForce {
-    policies: Policies,
-    decisions: RwLock<HashMap<u64, Vec<Remembered>>>,
-    hasher: RandomState,
-}
+/// By the bytes of what each depends on ([`Key`]).
+type Decisions = HashMap<Box<[u8]>, Result<Permit, Refusal>>;
 
 #[derive(Debug)]
-struct Remembered {
-    question: OwnedQuestion,
-    answer: Result<Permit, Refusal>,
+struct InForce {
+    policies: Arc<Policies>,
+    decisions: RwLock<Decisions>,
 }
 
 impl Authorizer {
@@ -46,9 +49,24 @@ impl Authorizer {
         self.current.store(Arc::new(InForce::new(policies)));
     }
 
+    /// The policies in force.
+    pub fn policies(&self) -> Arc<Policies> {
+        Arc::clone(&self.current.load().policies)
+    }
+
     /// Digest of the policies in force.
     pub fn digest(&self) -> Digest {
         self.current.load().policies.digest()
+    }
+
+    /// The state of the policy folder in force.
+    pub fn revision(&self) -> Revision {
+        self.current.load().policies.revision().clone()
+    }
+
+    /// The classification levels the policies in force know.
+    pub fn with_levels<T>(&self, look: impl FnOnce(&Levels) -> T) -> T {
+        look(self.current.load().policies.levels())
     }
 
     /// [`Policies::decide`] under the policies in force, remembered.
@@ -59,85 +77,27 @@ impl Authorizer {
 
 impl InForce {
     fn new(policies: Policies) -> Self {
-        Self { policies, decisions: RwLock::default(), hasher: RandomState::new() }
+        Self { policies: Arc::new(policies), decisions: RwLock::default() }
     }
 
     fn decide(&self, question: &Question<'_>) -> Result<Permit, Refusal> {
-        let hash = self.hasher.hash_one(KeyParts::of(question));
-        if let Some(answer) = self.recall(hash, question) {
+        let key = Key::of(self.policies.reads(), question, self.policies.levels());
+        if let Some(answer) = self.recall(&key) {
             return answer;
         }
         let answer = self.policies.decide(question);
-        let mut decisions = self.decisions.write().unwrap_or_else(PoisonError::into_inner);
-        if decisions.len() >= DECISIONS_MAX {
-            decisions.clear();
+        if key.as_bytes().len() <= KEY_BYTES_MAX {
+            let mut decisions = self.decisions.write().unwrap_or_else(PoisonError::into_inner);
+            if decisions.len() >= DECISIONS_MAX {
+                decisions.clear();
+            }
+            decisions.insert(key.into_boxed(), answer.clone());
         }
-        let remembered = Remembered { question: OwnedQuestion::of(question), answer: answer.clone() };
-        decisions.entry(hash).or_default().push(remembered);
         answer
     }
 
-    fn recall(&self, hash: u64, question: &Question<'_>) -> Option<Result<Permit, Refusal>> {
+    fn recall(&self, key: &Key) -> Option<Result<Permit, Refusal>> {
         let decisions = self.decisions.read().unwrap_or_else(PoisonError::into_inner);
-        let candidates = decisions.get(&hash)?;
-        candidates.iter().find(|c| c.question.is(question)).map(|c| c.answer.clone())
-    }
-}
-
-/// Everything a decision depends on, borrowed.
-#[derive(Debug, Hash, PartialEq, Eq)]
-struct KeyParts<'a> {
-    owner: [&'a str; 4],
-    action: Action,
-    model: &'a str,
-    kind: &'static str,
-    digest: Option<Digest>,
-}
-
-impl<'a> KeyParts<'a> {
-    fn of(question: &Question<'a>) -> Self {
-        let principal = question.principal;
-        Self {
-            owner: [
-                principal.subject.as_str(),
-                principal.project.as_str(),
-                principal.team.as_str(),
-                principal.workflow.as_str(),
-            ],
-            action: question.action,
-            model: question.model.name.as_str(),
-            kind: question.model.kind,
-            digest: question.model.digest.copied(),
-        }
-    }
-}
-
-/// [`KeyParts`], owned.
-#[derive(Debug)]
-struct OwnedQuestion {
-    owner: [String; 4],
-    action: Action,
-    model: String,
-    kind: &'static str,
-    digest: Option<Digest>,
-}
-
-impl OwnedQuestion {
-    fn of(question: &Question<'_>) -> Self {
-        let parts = KeyParts::of(question);
-        Self {
-            owner: parts.owner.map(str::to_owned),
-            action: parts.action,
-            model: parts.model.to_owned(),
-            kind: parts.kind,
-            digest: parts.digest,
-        }
-    }
-
-    fn is(&self, question: &Question<'_>) -> bool {
-        let owner = [&*self.owner[0], &*self.owner[1], &*self.owner[2], &*self.owner[3]];
-        let mine =
-            KeyParts { owner, action: self.action, model: &self.model, kind: self.kind, digest: self.digest };
-        mine == KeyParts::of(question)
+        decisions.get(key.as_bytes()).cloned()
     }
 }

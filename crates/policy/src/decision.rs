@@ -1,5 +1,6 @@
 //! The two answers. Both carry what a record needs to say why.
 
+use crate::revision::Revision;
 use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_digest::Digest;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ pub struct Permit(Arc<Grounds>);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Grounds {
     pub(crate) policies: Vec<String>,
-    pub(crate) digest: Digest,
+    pub(crate) revision: Arc<Revision>,
 }
 
 impl Permit {
@@ -27,7 +28,12 @@ impl Permit {
 
     /// Digest of the policy folder they came from.
     pub fn digest(&self) -> Digest {
-        self.0.digest
+        self.0.revision.digest
+    }
+
+    /// The state of the policy folder they came from.
+    pub fn revision(&self) -> &Revision {
+        &self.0.revision
     }
 }
 
@@ -60,7 +66,12 @@ impl Refusal {
     }
 
     pub fn digest(&self) -> Digest {
-        self.grounds.digest
+        self.grounds.revision.digest
+    }
+
+    /// The state of the policy folder they came from.
+    pub fn revision(&self) -> &Revision {
+        &self.grounds.revision
     }
 }
 

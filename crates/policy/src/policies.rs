@@ -1,19 +1,23 @@
 //! A validated policy set and its answers.
 
 use crate::decision::{Grounds, Permit, Refusal, RefusalReason};
+use crate::described::{PolicyText, in_order};
+use crate::entities::asked;
 use crate::error::{LoadError, Mistake};
-use crate::question::{ModelFacts, Principal, Question};
+use crate::levels::Levels;
+use crate::question::Question;
+use crate::reads::Reads;
+use crate::revision::{Commit, Revision};
+use crate::slices::{Joined, Slices};
 use crate::source::{PolicyFile, folder_digest, line_and_column};
-use cedar_policy::{
-    AuthorizationError, Authorizer as Cedar, Context, Decision, Entities, Entity, EntityId, EntityTypeName,
-    EntityUid, Policy, PolicyId, PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
-};
-use hermetic_digest::Digest;
+use crate::warnings;
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 
-/// Policies in one folder. Cedar looks at each for every decision that is not remembered: about a microsecond apiece.
+/// Policies in one folder. A decision looks at those whose scope fits it; loading looks at all, about 30 µs apiece.
 pub const POLICIES_MAX: usize = 5_000;
 
 const SCHEMA: &str = include_str!("schema.cedarschema");
@@ -21,171 +25,162 @@ const SCHEMA: &str = include_str!("schema.cedarschema");
 /// Policies that parsed, fit the schema and may be put in force.
 #[derive(Debug, Clone)]
 pub struct Policies {
-    set: PolicySet,
+    slices: Slices,
+    reads: Reads,
     schema: Schema,
-    digest: Digest,
+    levels: Levels,
+    texts: BTreeMap<String, PolicyText>,
+    warnings: Vec<Mistake>,
+    revision: Arc<Revision>,
+}
+
+/// The schema policies are validated against, with the levels of a site filled in.
+pub fn schema_text(levels: &Levels) -> String {
+    // The names are slugs: nothing in them ends a string.
+    let names: Vec<String> = levels.names().iter().map(|name| format!("\"{name}\"")).collect();
+    SCHEMA.replace("/*LEVELS*/", &names.join(", "))
 }
 
 impl Policies {
     /// Reads and validates the files of one policy folder, reporting every mistake of the step that found one.
-    pub fn load(files: &[PolicyFile]) -> Result<Self, LoadError> {
-        let schema =
-            Schema::from_str(SCHEMA).map_err(|error| LoadError::Schema { detail: error.to_string() })?;
-        let (set, origins) = parse(files)?;
+    pub fn load(files: &[PolicyFile], levels: &Levels) -> Result<Self, LoadError> {
+        let schema = Schema::from_str(&schema_text(levels))
+            .map_err(|error| LoadError::Schema { detail: error.to_string() })?;
+        let (set, texts) = parse(files)?;
         let found = set.policies().count();
         if found > POLICIES_MAX {
             return Err(LoadError::TooMany { max: POLICIES_MAX, found });
         }
         let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+        let place = |id: &PolicyId, error: &dyn Diagnostic, message: String| {
+            let file = texts.get(AsRef::<str>::as_ref(id)).map(|text| text.file.as_str());
+            mistake_at(files.iter().find(|known| Some(known.name.as_str()) == file), error, message)
+        };
         let mistakes: Vec<Mistake> = result
             .validation_errors()
-            .map(|error| {
-                let origin = origins.get(error.policy_id());
-                mistake_at(origin.copied(), error, error.to_string())
-            })
+            .map(|error| place(error.policy_id(), error, error.to_string()))
             .collect();
         if !mistakes.is_empty() {
             return Err(LoadError::Invalid(mistakes));
         }
-        Ok(Self { set, schema, digest: folder_digest(files) })
+        let mut warnings: Vec<Mistake> = result
+            .validation_warnings()
+            .map(|warning| place(warning.policy_id(), warning, warning.to_string()))
+            .collect();
+        warnings.extend(warnings::of(&set, &texts));
+        let slices = Slices::cut(&set).map_err(|detail| LoadError::Schema { detail })?;
+        let revision = Arc::new(Revision { digest: folder_digest(files), commit: None });
+        Ok(Self { slices, reads: Reads::of(&set), schema, levels: levels.clone(), texts, warnings, revision })
+    }
+
+    /// The same policies, said to come from a commit.
+    pub fn of_commit(self, commit: Option<Commit>) -> Self {
+        let revision = Revision { digest: self.revision.digest, commit };
+        Self { revision: Arc::new(revision), ..self }
     }
 
     /// Digest of the folder these policies came from.
-    pub fn digest(&self) -> Digest {
-        self.digest
+    pub fn digest(&self) -> hermetic_digest::Digest {
+        self.revision.digest
+    }
+
+    /// The state of the folder these policies came from.
+    pub fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    pub fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// How many policies there are.
     pub fn len(&self) -> usize {
-        self.set.policies().count()
+        self.texts.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
+        self.texts.is_empty()
+    }
+
+    /// One policy as it is written.
+    pub fn text_of(&self, id: &str) -> Option<&PolicyText> {
+        self.texts.get(id)
+    }
+
+    /// What is no mistake but probably not meant: policies that never apply or change nothing.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
     }
 
     /// Answers one question. Deterministic: the same question to the same policies has the same answer.
     pub fn decide(&self, question: &Question<'_>) -> Result<Permit, Refusal> {
-        let grounds = |policies| Grounds { policies, digest: self.digest };
-        let unevaluable =
-            |_: &dyn std::error::Error| Refusal::new(RefusalReason::Unevaluable, grounds(Vec::new()));
-        let (request, entities) = self.in_cedar_words(question).map_err(|error| unevaluable(&*error))?;
-        let response = Cedar::new().is_authorized(&request, &self.set, &entities);
-        let mut failed: Vec<String> = response
-            .diagnostics()
-            .errors()
-            .map(|AuthorizationError::PolicyEvaluationError(e)| e.policy_id().to_string())
-            .collect();
-        let mut policies: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
-        failed.sort_unstable();
-        policies.sort_unstable();
+        let grounds = |policies| Grounds { policies, revision: Arc::clone(&self.revision) };
+        let Ok(asked) = asked(question, &self.levels, &self.schema) else {
+            return Err(Refusal::new(RefusalReason::Unevaluable, grounds(Vec::new())));
+        };
+        let Joined { permitting, forbidding, failed } = self.slices.decide(&asked, question.action);
         if !failed.is_empty() {
             return Err(Refusal::new(RefusalReason::Unevaluable, grounds(failed)));
         }
-        match response.decision() {
-            Decision::Allow => Ok(Permit::new(grounds(policies))),
-            Decision::Deny if policies.is_empty() => {
-                Err(Refusal::new(RefusalReason::NotPermitted, grounds(policies)))
-            }
-            Decision::Deny => Err(Refusal::new(RefusalReason::Forbidden, grounds(policies))),
+        if !forbidding.is_empty() {
+            return Err(Refusal::new(RefusalReason::Forbidden, grounds(forbidding)));
         }
-    }
-
-    fn in_cedar_words(
-        &self,
-        question: &Question<'_>,
-    ) -> Result<(Request, Entities), Box<dyn std::error::Error>> {
-        let subject = subject_entity(&question.principal)?;
-        let model = model_entity(&question.model)?;
-        let action = uid("Action", question.action.as_str())?;
-        let request = Request::new(subject.uid(), action, model.uid(), Context::empty(), Some(&self.schema))
-            .map_err(Box::new)?;
-        let entities = Entities::from_entities([subject, model], Some(&self.schema)).map_err(Box::new)?;
-        Ok((request, entities))
+        if permitting.is_empty() {
+            return Err(Refusal::new(RefusalReason::NotPermitted, grounds(permitting)));
+        }
+        Ok(Permit::new(grounds(permitting)))
     }
 }
 
-fn uid(type_name: &str, id: &str) -> Result<EntityUid, Box<dyn std::error::Error>> {
-    let type_name = EntityTypeName::from_str(type_name).map_err(Box::new)?;
-    Ok(EntityUid::from_type_name_and_id(type_name, EntityId::new(id)))
-}
+type Texts = BTreeMap<String, PolicyText>;
 
-fn text(value: &str) -> RestrictedExpression {
-    RestrictedExpression::new_string(value.to_owned())
-}
-
-fn subject_entity(principal: &Principal<'_>) -> Result<Entity, Box<dyn std::error::Error>> {
-    let attributes = HashMap::from([
-        ("name".to_owned(), text(principal.subject.as_str())),
-        ("project".to_owned(), text(principal.project.as_str())),
-        ("team".to_owned(), text(principal.team.as_str())),
-        ("workflow".to_owned(), text(principal.workflow.as_str())),
-    ]);
-    let parents = HashSet::from([
-        uid("Project", principal.project.as_str())?,
-        uid("Team", principal.team.as_str())?,
-        uid("Workflow", principal.workflow.as_str())?,
-    ]);
-    Ok(Entity::new(uid("Subject", principal.subject.as_str())?, attributes, parents).map_err(Box::new)?)
-}
-
-fn model_entity(model: &ModelFacts<'_>) -> Result<Entity, Box<dyn std::error::Error>> {
-    let mut attributes = HashMap::from([
-        ("name".to_owned(), text(model.name.as_str())),
-        ("kind".to_owned(), text(model.kind)),
-    ]);
-    if let Some(digest) = model.digest {
-        attributes.insert("digest".to_owned(), text(&digest.to_string()));
-    }
-    Ok(Entity::new(uid("Model", model.name.as_str())?, attributes, HashSet::new()).map_err(Box::new)?)
-}
-
-/// Which file each policy came from.
-type Origins<'a> = HashMap<PolicyId, &'a PolicyFile>;
-
-fn parse(files: &[PolicyFile]) -> Result<(PolicySet, Origins<'_>), LoadError> {
+fn parse(files: &[PolicyFile]) -> Result<(PolicySet, Texts), LoadError> {
     let mut set = PolicySet::new();
-    let mut origins: Origins<'_> = HashMap::new();
+    let mut texts = Texts::new();
     let mut mistakes = Vec::new();
     for file in files {
         match PolicySet::from_str(&file.text) {
-            Ok(parsed) => add_file(&mut set, &mut origins, file, &parsed)?,
+            Ok(parsed) => add_file(&mut set, &mut texts, file, &parsed)?,
             Err(errors) => mistakes.extend(errors.iter().map(|e| mistake_at(Some(file), e, e.to_string()))),
         }
     }
-    if mistakes.is_empty() { Ok((set, origins)) } else { Err(LoadError::Syntax(mistakes)) }
+    if mistakes.is_empty() { Ok((set, texts)) } else { Err(LoadError::Syntax(mistakes)) }
 }
 
 /// Adds the policies of one file under the ids records will quote: `@id("…")`, or the file's name and a number.
-fn add_file<'a>(
+fn add_file(
     set: &mut PolicySet,
-    origins: &mut Origins<'a>,
-    file: &'a PolicyFile,
+    texts: &mut Texts,
+    file: &PolicyFile,
     parsed: &PolicySet,
 ) -> Result<(), LoadError> {
     if let Some(template) = parsed.templates().next() {
         return Err(LoadError::Template { id: template.id().to_string(), file: file.name.clone() });
     }
-    for policy in parsed.policies() {
-        let named = named(policy, file);
-        let id = named.id().clone();
-        if let Some(first) = origins.insert(id.clone(), file) {
-            return Err(duplicate(&id, first, file));
+    for (policy, at) in in_order(file, parsed.policies()) {
+        let id = id_of(policy, file);
+        let duplicate = |first: &str| LoadError::DuplicateId {
+            id: id.clone(),
+            first: first.to_owned(),
+            second: file.name.clone(),
+        };
+        if let Some(first) = texts.get(&id) {
+            return Err(duplicate(&first.file));
         }
-        if set.add(named).is_err() {
-            return Err(duplicate(&id, file, file));
+        if set.add(policy.new_id(PolicyId::new(&id))).is_err() {
+            return Err(duplicate(&file.name));
         }
+        texts.insert(id.clone(), PolicyText::of(policy, id, file, at));
     }
     Ok(())
 }
 
-fn duplicate(id: &PolicyId, first: &PolicyFile, second: &PolicyFile) -> LoadError {
-    LoadError::DuplicateId { id: id.to_string(), first: first.name.clone(), second: second.name.clone() }
-}
-
-fn named(policy: &Policy, file: &PolicyFile) -> Policy {
-    let id = policy.annotation("id").map_or_else(|| format!("{}#{}", file.name, policy.id()), str::to_owned);
-    policy.new_id(PolicyId::new(id))
+fn id_of(policy: &Policy, file: &PolicyFile) -> String {
+    policy.annotation("id").map_or_else(|| format!("{}#{}", file.name, policy.id()), str::to_owned)
 }
 
 /// Where Cedar's error points, in the words of an editor.

@@ -1,7 +1,7 @@
-//! What is asked: may this principal do this to that model?
+//! What is asked: may this principal do this to that model, under these circumstances?
 
 use hermetic_digest::Digest;
-use hermetic_ids::{ModelName, ProjectName, SubjectName, TeamName, WorkflowName};
+use hermetic_ids::{GroupName, Label, ModelName, ProjectName, SubjectName, TeamName, WorkflowName};
 
 /// On whose behalf a request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,18 +10,28 @@ pub struct Principal<'a> {
     pub project: &'a ProjectName,
     pub team: &'a TeamName,
     pub workflow: &'a WorkflowName,
+    /// Groups the identity source vouches for.
+    pub groups: &'a [GroupName],
+    /// Up to which level the principal is cleared; `None`: the site's default.
+    pub clearance: Option<&'a str>,
+    /// How the principal was identified: `api-key`, `token`, `certificate`.
+    pub credential: &'a str,
+    /// Whatever the credential says of the principal besides.
+    pub metadata: &'a [(String, String)],
 }
 
-/// What is to be done: one per API surface.
+/// What is to be done: one per API surface, and asking why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     ChatCompletions,
     Completions,
     Embeddings,
+    /// To be told, with the answer, how the decision came about.
+    Explain,
 }
 
 impl Action {
-    pub const ALL: [Self; 3] = [Self::ChatCompletions, Self::Completions, Self::Embeddings];
+    pub const ALL: [Self; 4] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Explain];
 
     /// As written in policies and records.
     pub fn as_str(self) -> &'static str {
@@ -29,7 +39,18 @@ impl Action {
             Self::ChatCompletions => "chat.completions",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
+            Self::Explain => "explain",
         }
+    }
+
+    /// The action of an API surface, as records name it.
+    pub fn of_surface(surface: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.is_surface() && action.as_str() == surface)
+    }
+
+    /// Whether policies count it as `infer`.
+    pub fn is_surface(self) -> bool {
+        self != Self::Explain
     }
 }
 
@@ -38,8 +59,28 @@ impl Action {
 pub struct ModelFacts<'a> {
     pub name: &'a ModelName,
     /// `chat` or `embedding`.
-    pub kind: &'static str,
-    pub digest: Option<&'a Digest>,
+    pub kind: &'a str,
+    pub digest: Option<Digest>,
+    /// Labels of the versions that may answer: `production`, `canary`.
+    pub labels: &'a [Label],
+    /// `embedded`, `endpoint`, or `mixed` where some targets are one and some the other.
+    pub target: &'a str,
+    /// The highest level of data the model may see; `None`: the site's default.
+    pub classification: Option<&'a str>,
+    /// Whatever the configuration says of it besides.
+    pub tags: &'a [(String, String)],
+}
+
+/// What a policy may know of the request itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circumstances<'a> {
+    /// The API surface, also where the action is to explain.
+    pub surface: &'a str,
+    pub stream: bool,
+    /// How the caller classified the request; `None`: the site's default.
+    pub classification: Option<&'a str>,
+    /// The request's own `metadata`.
+    pub metadata: &'a [(String, String)],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,4 +88,5 @@ pub struct Question<'a> {
     pub principal: Principal<'a>,
     pub action: Action,
     pub model: ModelFacts<'a>,
+    pub circumstances: Circumstances<'a>,
 }

@@ -12,7 +12,7 @@ use hermetic_identity::{Grants, Identity, IssuedKey, KeyRequest, Keys, Owner};
 use hermetic_keys::SigningKey;
 use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_metadata::Metadata;
-use hermetic_policy::{Authorizer, Policies, PolicyFile};
+use hermetic_policy::{Authorizer, Levels, Policies, PolicyFile};
 use hermetic_telemetry::Metrics;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let metadata = Metadata::open(&place.path().join("metadata.sqlite"))?;
     let key = issue_key(&metadata, &clock)?;
     let policy = include_str!("../../../../bench/gateway/policy.cedar").to_owned();
-    let policies = Policies::load(&[PolicyFile { name: "policy.cedar".to_owned(), text: policy }])?;
+    let policies =
+        Policies::load(&[PolicyFile { name: "policy.cedar".to_owned(), text: policy }], &Levels::default())?;
     let gateway = Gateway::new(GatewayParts {
         options: GatewayOptions::new("127.0.0.1:0".parse()?),
         identity: Identity::of_keys(Keys::open(metadata, clock.clone(), Duration::from_secs(10))?),
@@ -90,6 +91,7 @@ fn routes(engine_port: u16) -> anyhow::Result<RoutingTable> {
     Ok(RoutingTable::new([Route {
         model: "bench".parse()?,
         kind: ModelKind::Chat,
+        profile: Arc::default(),
         created: 0,
         plan: Plan::single(PlannedTarget {
             digest: Some(Digest::of(b"bench")),

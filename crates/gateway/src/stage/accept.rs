@@ -2,6 +2,7 @@
 
 use crate::collect::CollectError;
 use crate::context::Thread;
+use crate::explanation::Explanation;
 use crate::peer::Peer;
 use crate::refusal::{RefusalKind, Refused};
 use crate::trace::Trace;
@@ -29,6 +30,8 @@ pub(crate) struct Accepted {
     /// On the monotonic clock.
     pub(crate) started: Duration,
     pub(crate) headers: HeaderMap,
+    /// Where the caller asked to be told how the answer came about.
+    pub(crate) explanation: Option<Explanation>,
     /// Counted until the request has ended.
     pub(crate) _load: Load,
 }
@@ -69,7 +72,8 @@ pub(crate) fn accept(
     request: Request<Incoming>,
 ) -> Result<(Accepted, Incoming), Refused> {
     let started = thread.shared.clock.monotonic();
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let explanation = head.extensions.remove::<Explanation>();
     let (request, trace, span, chance) =
         draw_ids(&head.headers).ok_or_else(|| RefusalKind::NoRandomness.unnamed())?;
     let refuse = |kind: RefusalKind| Err(kind.of(request));
@@ -87,9 +91,10 @@ pub(crate) fn accept(
     if body.size_hint().lower() > cap as u64 {
         return refuse(RefusalKind::Body(CollectError::TooLarge { cap }));
     }
-    let peer = Arc::clone(peer);
-    let headers = head.headers;
-    Ok((Accepted { request, peer, trace, span, surface, chance, started, headers, _load: load }, body))
+    let (peer, headers) = (Arc::clone(peer), head.headers);
+    let accepted =
+        Accepted { request, peer, trace, span, surface, chance, started, headers, explanation, _load: load };
+    Ok((accepted, body))
 }
 
 /// Ids and chance of a request: one draw from the crypto library's generator.

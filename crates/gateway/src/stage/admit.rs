@@ -6,6 +6,7 @@
 use crate::commitment::Salt;
 use crate::context::Thread;
 use crate::lane::Slot;
+use crate::question::{Said, action_of, facts, policy_commit, question};
 use crate::stage::limit::Reserved;
 use crate::stage::queue::Queued;
 use hermetic_ledger::record::{Event, PromptTokens, Record, RequestAdmitted};
@@ -49,6 +50,8 @@ impl Admitted {
 pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
     let Queued { reserved, slot } = queued;
     let asked = &reserved.asked;
+    let surface = asked.accepted.surface;
+    let question = question(&asked.who, (action_of(surface), surface), &reserved.route, Said::by(asked));
     let mut prompt = thread.shared.commitments.start(asked.accepted.request, Salt::Prompt);
     prompt.update(&asked.body);
     let (prompt, prompt_bytes) = prompt.finish();
@@ -72,6 +75,8 @@ pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
             limits: reserved.tab.holds(),
             downgraded_from: reserved.tab.downgraded_from.clone(),
             prompt_tokens: Some(PromptTokens { count: reserved.prompt.tokens(), by: reserved.prompt.by() }),
+            policy_commit: policy_commit(reserved.permit.revision()),
+            facts: facts(&question),
         }),
     };
     // From here on the record may be durable, so what is held is charged unless it is known what was used.

@@ -1,14 +1,15 @@
-//! Authorize: policy's permit for this owner, surface and model.
+//! Authorize: policy's permit for this caller, this model and what the request says of itself.
 
 use crate::context::Thread;
+use crate::question::{self, Said, action_of, facts, policy_commit};
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::{Route, RoutingTable};
 use crate::stage::read::Asked;
 use hermetic_diagnostics::Diagnose;
-use hermetic_identity::{Authenticated, Owner};
+use hermetic_identity::Authenticated;
 use hermetic_inference_api::Surface;
 use hermetic_ledger::record::{Event, Record, RequestRefused};
-use hermetic_policy::{Action, ModelFacts, Permit, Principal, Question, Refusal};
+use hermetic_policy::{Action, Permit};
 use std::sync::Arc;
 
 /// A request policy permits, of a model that is known here.
@@ -23,18 +24,31 @@ pub(crate) struct Permitted {
 const SUGGESTIONS: usize = 3;
 
 pub(crate) async fn authorize(thread: &Thread, asked: Asked) -> Result<Permitted, Refused> {
+    let request = asked.accepted.request;
+    let authorizer = &thread.shared.authorizer;
+    authorizer
+        .with_levels(|levels| question::check_classification(&asked.accepted.headers, levels))
+        .map_err(|kind| kind.of(request))?;
     let table = thread.shared.routes.load_full();
     let Some(route) = table.get(&asked.facts.model) else {
         let near = nearest_usable(thread, &table, &asked);
         let model = asked.facts.model.clone();
-        return Err(RefusalKind::UnknownModel { model, near }.of(asked.accepted.request));
+        return Err(RefusalKind::UnknownModel { model, near }.of(request));
     };
-    let kind = match permit(thread, &asked.who, asked.accepted.surface, route) {
-        Ok(permit) => return Ok(Permitted { permit, route: Arc::clone(route), asked }),
-        Err(kind) => kind,
-    };
-    record_refusal(thread, &asked, &kind).await?;
-    Err(kind.of(asked.accepted.request))
+    let said = Said::by(&asked);
+    let decided = permit(thread, &asked.who, asked.accepted.surface, route, said);
+    if let Some(explanation) = &asked.accepted.explanation {
+        let may_know = (Action::Explain, asked.accepted.surface);
+        let allowed = authorizer.decide(&question::question(&asked.who, may_know, route, said)).is_ok();
+        explanation.decided(allowed, &decided);
+    }
+    match decided {
+        Ok(permit) => Ok(Permitted { permit, route: Arc::clone(route), asked }),
+        Err(kind) => {
+            record_refusal(thread, &asked, route, &kind).await?;
+            Err(kind.of(request))
+        }
+    }
 }
 
 /// The credential's own limits first, then the policies in force.
@@ -43,42 +57,38 @@ pub(crate) fn permit(
     who: &Authenticated,
     surface: Surface,
     route: &Route,
+    said: Said<'_>,
 ) -> Result<Permit, RefusalKind> {
     if !who.scopes().permits(surface, &route.model) {
         return Err(RefusalKind::OutOfScope { model: route.model.clone(), surface });
     }
-    ask_policy(thread, who, surface, route).map_err(RefusalKind::Policy)
+    let question = question::question(who, (action_of(surface), surface), route, said);
+    thread.shared.authorizer.decide(&question).map_err(RefusalKind::Policy)
 }
 
 /// Whether a request for this model on this surface would be let through here.
-pub(crate) fn may_use(thread: &Thread, who: &Authenticated, surface: Surface, route: &Route) -> bool {
-    permit(thread, who, surface, route).is_ok()
-}
-
-/// One question to the policies in force.
-fn ask_policy(
+pub(crate) fn may_use(
     thread: &Thread,
     who: &Authenticated,
     surface: Surface,
     route: &Route,
-) -> Result<Permit, Refusal> {
-    let Owner { subject, project, team, workflow } = who.owner();
-    thread.shared.authorizer.decide(&Question {
-        principal: Principal { subject, project, team, workflow },
-        action: match surface {
-            Surface::ChatCompletions => Action::ChatCompletions,
-            Surface::Completions => Action::Completions,
-            Surface::Embeddings => Action::Embeddings,
-        },
-        model: ModelFacts { name: &route.model, kind: route.kind.as_str(), digest: route.digest().as_ref() },
-    })
+    said: Said<'_>,
+) -> bool {
+    permit(thread, who, surface, route, said).is_ok()
 }
 
 /// That an authenticated caller was turned away is on record before the caller learns of it.
-async fn record_refusal(thread: &Thread, asked: &Asked, kind: &RefusalKind) -> Result<(), Refused> {
-    let (policy_digest, policies) = match kind {
-        RefusalKind::Policy(refusal) => (refusal.digest(), refusal.policies().to_vec()),
-        _ => (thread.shared.authorizer.digest(), Vec::new()),
+async fn record_refusal(
+    thread: &Thread,
+    asked: &Asked,
+    route: &Route,
+    kind: &RefusalKind,
+) -> Result<(), Refused> {
+    let surface = asked.accepted.surface;
+    let question = question::question(&asked.who, (action_of(surface), surface), route, Said::by(asked));
+    let (revision, policies) = match kind {
+        RefusalKind::Policy(refusal) => (refusal.revision().clone(), refusal.policies().to_vec()),
+        _ => (thread.shared.authorizer.revision(), Vec::new()),
     };
     let record = Record {
         v: 1,
@@ -93,8 +103,12 @@ async fn record_refusal(thread: &Thread, asked: &Asked, kind: &RefusalKind) -> R
             limit: None,
             code: kind.code().as_str().to_owned(),
             status: kind.status().as_u16(),
-            policy_digest,
+            policy_digest: revision.digest,
             policies,
+            policy_commit: policy_commit(&revision),
+            model_digest: route.digest(),
+            stream: asked.facts.stream,
+            facts: facts(&question),
         }),
     };
     let appended = thread.shared.ledger.submit(&record).await;
@@ -106,7 +120,7 @@ fn nearest_usable(thread: &Thread, table: &RoutingTable, asked: &Asked) -> Vec<S
     let wanted = asked.facts.model.as_str();
     let mut usable: Vec<(usize, &str)> = table
         .routes()
-        .filter(|route| may_use(thread, &asked.who, asked.accepted.surface, route))
+        .filter(|route| may_use(thread, &asked.who, asked.accepted.surface, route, Said::by(asked)))
         .map(|route| (strsim::damerau_levenshtein(wanted, route.model.as_str()), route.model.as_str()))
         .collect();
     usable.sort_unstable();

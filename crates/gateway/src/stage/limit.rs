@@ -7,6 +7,7 @@
 use crate::context::Thread;
 use crate::limit_refusal::LimitRefused;
 use crate::limiting::ModelTerms;
+use crate::question::{Said, action_of, facts, policy_commit, question};
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::Route;
 use crate::stage::authorize::{self, Permitted};
@@ -16,7 +17,7 @@ use crate::stage::route::{Routed, can_serve, route};
 use crate::tab::{Tab, to_record};
 use hermetic_diagnostics::Diagnose;
 use hermetic_ids::ModelName;
-use hermetic_ledger::record::{CountedBy, Event, LimitThreshold, Record, RequestRefused};
+use hermetic_ledger::record::{self, CountedBy, Event, LimitThreshold, Record, RequestRefused};
 use hermetic_limits::{Amounts, Crossing, Denied, Facts, Granted, HeadroomAway, Reservation};
 use hermetic_policy::Permit;
 use std::ops::Deref;
@@ -62,6 +63,9 @@ pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserve
                 let exact = prompt.by() != CountedBy::Bytes;
                 let tab = Tab::open(reservation, (terms, answers, exact), downgraded_from);
                 tell(thread, &routed, &tab);
+                if let Some(explanation) = &routed.asked.accepted.explanation {
+                    explanation.add("limits", serde_json::to_value(tab.holds()).unwrap_or_default());
+                }
                 return Ok(Reserved { routed, prompt, tab });
             }
             Err(denied) => denied,
@@ -173,7 +177,8 @@ fn other_route(thread: &Thread, routed: &Routed, other: &ModelName) -> Option<(P
     if !can_serve(route, routed.asked.accepted.surface) {
         return None;
     }
-    let permit = authorize::permit(thread, &routed.asked.who, routed.asked.accepted.surface, route).ok()?;
+    let (who, surface) = (&routed.asked.who, routed.asked.accepted.surface);
+    let permit = authorize::permit(thread, who, surface, route, Said::by(&routed.asked)).ok()?;
     Some((permit, Arc::clone(route)))
 }
 
@@ -186,6 +191,8 @@ async fn refuse(thread: &Thread, routed: &Routed, denied: LimitRefused) -> Refus
         thread.shared.metrics.limits.refused(&exceeded.rule.name);
     }
     let limit = denied.for_record();
+    let surface = asked.accepted.surface;
+    let question = question(&asked.who, (action_of(surface), surface), &routed.route, Said::by(asked));
     let kind = RefusalKind::Limit(denied);
     let record = Record {
         v: 1,
@@ -202,6 +209,15 @@ async fn refuse(thread: &Thread, routed: &Routed, denied: LimitRefused) -> Refus
             policy_digest: routed.permit.digest(),
             policies: routed.permit.policies().to_vec(),
             limit,
+            policy_commit: policy_commit(routed.permit.revision()),
+            model_digest: routed.route.digest(),
+            stream: asked.facts.stream,
+            // Of a model that was to answer instead the record does not tell: it names the one that was asked for.
+            facts: if routed.route.model == asked.facts.model {
+                facts(&question)
+            } else {
+                record::Facts::default()
+            },
         }),
     };
     match thread.shared.ledger.submit(&record).await {

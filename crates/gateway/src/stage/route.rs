@@ -31,6 +31,10 @@ pub(crate) fn route(thread: &Thread, permitted: Permitted) -> Result<Routed, Ref
     let request = asked.accepted.request;
     let refuse = |kind: RefusalKind| Err(kind.of(request));
     let model = || route.model.clone();
+    if let Some(explanation) = &asked.accepted.explanation {
+        let names = route.plan.targets().iter().map(|target| target.name.to_string());
+        explanation.add("targets", names.collect::<Vec<_>>().into());
+    }
     if !serves(route.kind, asked.accepted.surface) {
         let surface = asked.accepted.surface;
         return refuse(RefusalKind::WrongSurface { model: model(), kind: route.kind, surface });

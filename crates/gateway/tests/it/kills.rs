@@ -21,7 +21,7 @@ use hermetic_ledger::record::{Event, Outcome, Record};
 use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_limits::{OnExhausted, Rule, RuleSet, Unit, When};
 use hermetic_metadata::Metadata;
-use hermetic_policy::{Authorizer, Policies, PolicyFile};
+use hermetic_policy::{Authorizer, Levels, Policies, PolicyFile};
 use hermetic_telemetry::Metrics;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -93,7 +93,7 @@ fn killed_gateway() {
         options: GatewayOptions::new("127.0.0.1:0".parse().unwrap()),
         identity: Identity::of_keys(Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap()),
         tls: None,
-        authorizer: Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap())),
+        authorizer: Arc::new(Authorizer::new(Policies::load(&[policy], &Levels::default()).unwrap())),
         routes: Arc::new(ArcSwap::from_pointee(RoutingTable::new([route(
             "chat-model",
             ModelKind::Chat,

@@ -18,7 +18,7 @@ use hermetic_keys::SigningKey;
 use hermetic_ledger::record::{Event, IdentityRefused, Record};
 use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_metadata::Metadata;
-use hermetic_policy::{Authorizer, Policies, PolicyFile};
+use hermetic_policy::{Authorizer, Levels, Policies, PolicyFile};
 use hermetic_telemetry::Metrics;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub(crate) struct Site {
     pub(crate) clock: Clock,
     pub(crate) ledger: Ledger,
     pub(crate) metadata: Metadata,
+    pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) routes: Arc<ArcSwap<RoutingTable>>,
     pub(crate) running: Option<Running>,
     pub(crate) key: String,
@@ -62,6 +63,7 @@ pub(crate) fn route(model: &str, kind: ModelKind, target: PlannedTarget) -> Rout
     Route {
         model: model.parse().unwrap(),
         kind,
+        profile: Arc::default(),
         created: 1_795_000_000,
         plan: Plan::single(target),
         counting: Counting::default(),
@@ -75,6 +77,7 @@ pub(crate) fn virtual_model(model: &str, targets: Vec<PlannedTarget>, rules: Pla
     Route {
         model: model.parse().unwrap(),
         kind: ModelKind::Chat,
+        profile: Arc::default(),
         created: 1_795_000_000,
         plan,
         counting: Counting::default(),
@@ -117,7 +120,8 @@ impl Site {
         Self::start_parts(|parts| {
             let all = "@id(\"all-may-infer\") permit (principal, action in Action::\"infer\", resource);";
             let policy = PolicyFile { name: "all.cedar".to_owned(), text: all.to_owned() };
-            parts.authorizer = Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap()));
+            parts.authorizer =
+                Arc::new(Authorizer::new(Policies::load(&[policy], &Levels::default()).unwrap()));
             adjust(&mut parts.options);
         })
         .await
@@ -186,7 +190,10 @@ impl Site {
             connector.clone(),
         ))
         .unwrap();
+        let policy = PolicyFile { name: "test.cedar".to_owned(), text: POLICY.to_owned() };
+        let policies = Policies::load(&[policy], &Levels::default()).unwrap();
         let mut site = Self {
+            authorizer: Arc::new(Authorizer::new(policies)),
             clock: clock.clone(),
             ledger: ledger.clone(),
             metadata: metadata.clone(),
@@ -198,7 +205,6 @@ impl Site {
             folder,
         };
         site.key = site.issue_key("alice", "demo", None);
-        let policy = PolicyFile { name: "test.cedar".to_owned(), text: POLICY.to_owned() };
         let mut parts = GatewayParts {
             options: GatewayOptions::new("127.0.0.1:0".parse().unwrap()),
             identity: Identity::new(
@@ -212,7 +218,7 @@ impl Site {
                 },
             ),
             tls: None,
-            authorizer: Arc::new(Authorizer::new(Policies::load(&[policy]).unwrap())),
+            authorizer: Arc::clone(&site.authorizer),
             routes: Arc::clone(&site.routes),
             limiting: Arc::new(Limiting::none()),
             ledger,

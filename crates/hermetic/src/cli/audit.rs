@@ -6,6 +6,8 @@ mod content;
 mod lines;
 mod target;
 
+pub(super) use lines::printable;
+
 use super::Context;
 use super::enclave::Enclave;
 use hermetic_bounded_io::{FileError, Mode, read_capped, read_text_capped, write_atomic};
@@ -269,23 +271,28 @@ fn key(context: &Context) -> Result<(), Report> {
     Ok(())
 }
 
+/// The records of a request, in the newest state.
+pub(super) fn find_request(context: &Context, request: RequestId) -> Result<(Snapshot, Vec<u64>), Report> {
+    find(context, Target::Request(request))
+}
+
 /// A progress bar over records; invisible when nobody watches.
-fn records_bar(context: &Context, records: u64) -> indicatif::ProgressBar {
+pub(super) fn records_bar(context: &Context, doing: &'static str, records: u64) -> indicatif::ProgressBar {
     if context.out.quiet || context.out.json || !std::io::stderr().is_terminal() {
         return indicatif::ProgressBar::hidden();
     }
     let style = indicatif::ProgressStyle::with_template(
-        "checking [{bar:30}] {pos}/{len} records  {per_sec}  {eta} left",
+        "{msg} [{bar:30}] {pos}/{len} records  {per_sec}  {eta} left",
     )
     .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-    indicatif::ProgressBar::new(records).with_style(style)
+    indicatif::ProgressBar::new(records).with_style(style).with_message(doing)
 }
 
 fn check(context: &Context) -> Result<(), Report> {
     let enclave = Enclave::open(context)?;
     let key = own_key(&enclave)?;
     let snapshot = Snapshot::latest(&enclave.paths.ledger())?;
-    let bar = records_bar(context, snapshot.size());
+    let bar = records_bar(context, "checking", snapshot.size());
     let report = hermetic_ledger_store::check(&snapshot, &key, |records| bar.set_position(records))?;
     bar.finish_and_clear();
     context.out.result(&report, |report| {

@@ -8,6 +8,7 @@ use hermetic_bounded_io::{FileError, Mode};
 use hermetic_config::{CONFIG_BYTES_MAX, Config};
 use hermetic_diagnostics::{Code, Diagnose, Report};
 use hermetic_digest::Digest;
+use hermetic_policy::{Levels, Policies};
 use std::path::{Path, PathBuf};
 
 /// A checked configuration, the digest of its text, and the paths of its state.
@@ -117,6 +118,16 @@ impl Enclave {
         Ok(Self { config, config_digest, paths })
     }
 
+    /// The classification levels of this site.
+    pub(crate) fn levels(&self) -> Result<Levels, Report> {
+        levels(&self.config)
+    }
+
+    /// The policies as the folder has them now. Without a folder there are none, and nothing is permitted.
+    pub(crate) fn policies(&self) -> Result<Policies, Report> {
+        read_policies(self.config.policy.dir.as_deref(), &self.levels()?)
+    }
+
     /// Who is named in a record: whom the command line gives, else the configuration's engineer, else this user.
     pub(crate) fn by(&self, given: Option<&String>) -> String {
         let named = given.or(self.config.import.engineer.as_ref()).filter(|by| !by.trim().is_empty());
@@ -136,4 +147,17 @@ pub(crate) fn read_config_text(path: &Path) -> Result<String, OpenEnclaveError> 
     let fail = |source| OpenEnclaveError::Configuration { path: path.to_owned(), source };
     let target = path.canonicalize().map_err(|source| fail(FileError::new("find", path, source)))?;
     hermetic_bounded_io::read_text_capped(&target, CONFIG_BYTES_MAX).map_err(fail)
+}
+
+/// The classification levels a configuration states.
+pub(crate) fn levels(config: &Config) -> Result<Levels, Report> {
+    let stated = &config.classification;
+    Ok(Levels::new(stated.levels.clone(), &stated.default)?)
+}
+
+/// Reads and validates a policy folder, with the Git commit behind it.
+pub(crate) fn read_policies(folder: Option<&Path>, levels: &Levels) -> Result<Policies, Report> {
+    let Some(folder) = folder else { return Ok(Policies::load(&[], levels)?) };
+    let read = hermetic_policy_folder::read(folder)?;
+    Ok(Policies::load(&read.files, levels)?.of_commit(read.commit))
 }

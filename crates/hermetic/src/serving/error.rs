@@ -10,8 +10,6 @@ use std::path::PathBuf;
 pub(crate) enum ServeError {
     #[error("expected to be the only service on `{state}`, found another process writing its ledger", state = state.display())]
     AnotherServes { state: PathBuf },
-    #[error("cannot read the policies in `{folder}`", folder = folder.display())]
-    Policies { folder: PathBuf, source: FileError },
     #[error("expected the endpoint of model `{model}` to name a host, found `{found}`")]
     Endpoint { model: String, found: String },
     #[error("expected what stands under `identity` to be of use, found `{found}` ({reason})")]
@@ -30,7 +28,6 @@ impl Diagnose for ServeError {
     fn code(&self) -> Code {
         match self {
             Self::AnotherServes { .. } => Code::new("E1010"),
-            Self::Policies { .. } => Code::new("E1011"),
             Self::Endpoint { .. } => Code::new("E1012"),
             Self::Identity { .. } | Self::Anchors { .. } => Code::new("E0979"),
             Self::Announce { .. } | Self::Logging { .. } | Self::System { .. } => Code::new("E1013"),
@@ -41,9 +38,6 @@ impl Diagnose for ServeError {
         match self {
             Self::AnotherServes { .. } => {
                 Some("stop the other `hermetic serve`, or give this one a `state_dir` of its own".to_owned())
-            }
-            Self::Policies { .. } => {
-                Some("check `policy.dir` in the configuration and who may read that folder".to_owned())
             }
             Self::Endpoint { .. } => {
                 Some("write the endpoint as `http://host:port/v1`, with a host inside the enclave".to_owned())

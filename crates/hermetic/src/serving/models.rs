@@ -2,13 +2,14 @@
 
 use super::error::ServeError;
 use super::plans::{self, Endpoint, Served, Virtual};
+use super::profiles::Profiles;
 use super::tokenizers::Tokenizers;
 use crate::cli::enclave::Enclave;
 use hermetic_clock::Clock;
 use hermetic_config::{EngineSettings, Model, ModelSource, TargetSettings, TargetSource, Timeouts};
 use hermetic_diagnostics::Report;
 use hermetic_digest::Digest;
-use hermetic_gateway::{Counting, Fleet, PlannedTarget, RouteState, RoutingTable, Target};
+use hermetic_gateway::{Counting, Fleet, PlannedTarget, Route, RouteState, RoutingTable, Target};
 use hermetic_ids::{Label, ModelName};
 use hermetic_registry::{Registry, RegistryError, ServedModel};
 use hermetic_worker::{Supervisor, WorkerSpec, WorkerState, WorkerStatus};
@@ -46,6 +47,8 @@ struct Configured {
     /// Engines elsewhere, and virtual models.
     endpoints: Vec<Endpoint>,
     virtuals: Vec<Virtual>,
+    /// What policies may know of each.
+    profiles: Profiles,
     /// When they entered service.
     created: u64,
 }
@@ -192,7 +195,10 @@ impl Models {
         };
         let virtuals =
             configured.virtuals.iter().filter_map(|model| model.route((created, &self.0.fleet), find));
-        RoutingTable::new(embedded.chain(elsewhere).chain(virtuals))
+        let routes = embedded.chain(elsewhere).chain(virtuals);
+        RoutingTable::new(
+            routes.map(|route| Route { profile: configured.profiles.get(&route.model), ..route }),
+        )
     }
 
     /// The wanted version when its worker is ready, else whichever version still answers, else a target that waits.
@@ -337,6 +343,7 @@ impl Configured {
             endpoints.extend(Endpoint::of(model, fleet)?);
             virtuals.extend(Virtual::of(model, fleet)?);
         }
-        Ok(Self { models: models.to_vec(), endpoints, virtuals, created: clock.unix_millis() / 1_000 })
+        let (models, profiles) = (models.to_vec(), Profiles::of(models));
+        Ok(Self { models, endpoints, virtuals, profiles, created: clock.unix_millis() / 1_000 })
     }
 }

@@ -7,6 +7,7 @@ use hermetic_config::{
 };
 use hermetic_gateway::{Counting, Fleet, Hedge, HedgeAfter, Plan, PlanRules, PlannedTarget, Route, Target};
 use hermetic_ids::{ModelKind, ModelName};
+use std::sync::Arc;
 use url::Url;
 
 /// An engine elsewhere inside the enclave, under the name of a model with one source.
@@ -99,7 +100,7 @@ pub(super) fn single(model: &ModelName, served: Served, (created, limits): (u64,
     planned.timeouts = timeouts([limits]);
     let mut plan = Plan::single(planned);
     plan.rules.total = limits.total;
-    Route { model: model.clone(), kind, created, plan, counting }
+    Route { model: model.clone(), kind, profile: Arc::default(), created, plan, counting }
 }
 
 impl Virtual {
@@ -166,6 +167,7 @@ impl Virtual {
         Some(Route {
             model: self.model.clone(),
             kind: self.kind,
+            profile: Arc::default(),
             created,
             plan,
             counting: Counting::default(),

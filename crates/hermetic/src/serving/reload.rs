@@ -9,12 +9,13 @@
 
 use super::models::Models;
 use super::outcome::{Outcome, Verdict};
-use super::{Parts, limits, options, policies};
-use crate::cli::enclave::{Enclave, StatePaths, read_config_text};
+use super::policies::Place;
+use super::{Parts, limits, options};
+use crate::cli::enclave::{Enclave, StatePaths, levels, read_config_text, read_policies};
 use hermetic_config::{Config, Effect, changes};
 use hermetic_diagnostics::Report;
 use hermetic_digest::Digest;
-use hermetic_gateway::Adjust;
+use hermetic_gateway::{Adjust, policy_commit};
 use hermetic_ledger::record::{ConfigChanged, Event, Record};
 use hermetic_telemetry::{LogLevelHandle, Metrics};
 use hermetic_worker::Supervisor;
@@ -120,7 +121,10 @@ impl<'a> Reload<'a> {
         supervisor: &Supervisor,
     ) -> Result<Applied, Report> {
         let config = hermetic_config::parse(text, &self.file)?;
-        let policies = policies::load(config.policy.dir.as_deref())?;
+        let levels = levels(&config)?;
+        // Nobody else puts policies in force until this is done.
+        let mut place = self.parts.policies.lock().await;
+        let policies = read_policies(config.policy.dir.as_deref(), &levels)?;
         let (rules, terms) = limits::of_config(&config)?;
         let models = self.models.prepare(&config.models)?;
         let keys = keys_of(Effect::Reload, &self.in_force, &config);
@@ -133,9 +137,11 @@ impl<'a> Reload<'a> {
                 keys: keys.clone(),
                 restart_keys: restart_keys.clone(),
                 policy_digest: policies.digest(),
+                policy_commit: policy_commit(policies.revision()),
             });
             self.parts.ledger.append(&self.record(event)).await?;
             self.parts.authorizer.replace(policies);
+            *place = Place { folder: config.policy.dir.clone(), levels };
             self.parts.limiting.replace(rules, terms);
             let mut limits = options::of(&config);
             limits.threads = usize::try_from(self.started.gateway.threads).unwrap_or(1);

@@ -31,7 +31,7 @@ const TELLING: [&str; 22] = [
 
 /// Text from a record as it may be printed: no control character, so that no record can move the cursor or recolour a
 /// terminal.
-pub(super) fn printable(text: &str) -> String {
+pub(in crate::cli) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
         .collect()
