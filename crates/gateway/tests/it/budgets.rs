@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 const MANY: usize = 1_000;
 const MAX_TOKENS: u64 = 20;
 /// What a template may add to a prompt.
-const TEMPLATE: u64 = 256;
+const TEMPLATE: u64 = 1_024;
 
 fn rule(name: &str, unit: Unit, window: &str, cap: u64) -> Rule {
     Rule {
