@@ -286,7 +286,7 @@ pub(crate) struct Model {
     pub(crate) output_tokens_max: Option<u32>,
     /// The artifact in the registry whose tokenizer and chat template count the prompts for the server behind
     /// `endpoint`: a GGUF, or a Hugging Face model with its `tokenizer.json`. It must be the model that is served there,
-    /// or one with the same tokenizer.
+    /// or one with the same tokenizer. Default: as `tokenize` says.
     #[serde(default)]
     #[schemars(extend("format" = "model-name", "examples" = ["llama-3.1-8b-instruct"]))]
     pub(crate) tokenizer: Option<String>,
@@ -297,6 +297,7 @@ pub(crate) struct Model {
     pub(crate) tokenize: Option<Tokenize>,
     /// Tokens of context one request has at the server behind `endpoint`, prompt and answer together; for an embedding
     /// model, of one input. A prompt that is counted exactly and is longer is refused before the server sees it.
+    /// Default: not known here.
     #[serde(default)]
     #[schemars(range(min = 1, max = 100_000_000), extend("examples" = [131_072]))]
     pub(crate) context_tokens: Option<u32>,
