@@ -39,6 +39,8 @@ if [ "${1:-}" = "--all" ]; then
     need node nodejs
     need npm npm
     need skopeo skopeo
+    # Shared counters are tested against a real server.
+    need redis-server redis-server
 fi
 
 if [ -n "$missing" ]; then

@@ -10,13 +10,14 @@ const RULE: &str = "edge";
 const MAP: &str = "ARCHITECTURE.md";
 
 /// Edges within a floor, each with its reason. Everything else goes downwards only.
-const SIDEWAYS: [(&str, &str, &str); 8] = [
+const SIDEWAYS: [(&str, &str, &str); 9] = [
     ("config", "limits", "rules are read into what the limits take"),
     ("transfer", "registry", "an import ends in registered versions"),
     ("identity", "metadata", "keys are rows"),
     ("identity", "connector", "the key sets of issuers come over a socket"),
     ("ledger-store", "keys", "checkpoints are signed"),
     ("ledger-store", "connector", "records of other processes come over a socket"),
+    ("shared-counters", "connector", "the server is reached through the one door"),
     ("tokenizer", "gguf", "a vocabulary stands in the header of a model file"),
     ("trust", "bundle", "the release statement is a document of the bundle"),
 ];

@@ -24,6 +24,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "level" => parsed::<LevelName>(text),
         "listen-address" => listen_address(text).map(|_| ()),
         "endpoint" => endpoint(text).map(|_| ()),
+        "redis-endpoint" => redis_endpoint(text).map(|_| ()),
         "ledger-origin" => ledger_origin(text),
         "path" => path(text),
         "limit-name" => limit_name(text),
@@ -99,6 +100,36 @@ pub(crate) fn endpoint(text: &str) -> Result<url::Url, String> {
         return Err(expected("a URL without `?` and `#`"));
     }
     Ok(url)
+}
+
+/// Redis's own, where a URL names no port.
+pub(crate) const REDIS_PORT: u16 = 6379;
+
+/// `redis://HOST:PORT/DATABASE`, and the database. A password has a file of its own.
+pub(crate) fn redis_endpoint(text: &str) -> Result<(url::Url, u32), String> {
+    // Not shown when it may hold a password.
+    let shown = if text.contains('@') {
+        "a URL with `@`".to_owned()
+    } else {
+        format!("`{}`", crate::tree::clipped(text))
+    };
+    let expected = |what: &str| format!("expected {what}, found {shown}");
+    let url =
+        url::Url::parse(text).map_err(|_| expected("a URL such as `redis://redis.corp.example:6379`"))?;
+    if url.scheme() != "redis" || url.host_str().is_none_or(str::is_empty) {
+        return Err(expected("a `redis` URL with a host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(expected("a URL without user and password, which have keys of their own"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(expected("a URL without `?` and `#`"));
+    }
+    let database = match url.path().trim_start_matches('/') {
+        "" => 0,
+        number => number.parse().map_err(|_| expected("the number of a database behind the host"))?,
+    };
+    Ok((url, database))
 }
 
 /// C2SP tlog-checkpoint, "Note text": the origin should be a schema-less URL; it is one line and holds no `+` so that

@@ -37,10 +37,11 @@ pub use settings::targets::{
 };
 pub use settings::{
     CertificateMatch, CertificateRule, Classification, Config, EndpointCounting, EngineSettings, Gateway,
-    GatewayLimits, GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys, LedgerSettings, Log, Model,
-    ModelMarks, ModelSource, ModelTerms, Network, Policy, QueueSettings, Throttle,
+    GatewayLimits, GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys, LedgerSettings, LimitsStore,
+    Log, Model, ModelMarks, ModelSource, ModelTerms, Network, Policy, QueueSettings, Throttle,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
+pub use wire::limits_store::OnLoss;
 pub use wire::{
     Capture, ClientCertificates, CrlOverdue, Kind, LogFormat, LogLevel, StickTo, SurfaceName, Tier,
     TokenAlgorithm, Tokenize,

@@ -5,6 +5,7 @@
 
 mod identity;
 mod limits;
+mod limits_store;
 mod targets;
 
 use crate::boundary::{BoundaryEntry, EnclaveBoundary};
@@ -19,6 +20,7 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
     if is_sealed(root) {
         boundary_means_something(root, mistakes);
         endpoints_stay_inside(root, mistakes);
+        limits_store::stays_inside(root, &boundary(root), mistakes);
     }
     let models = root.get("models").map(Node::items).unwrap_or_default();
     for (i, model) in models.iter().enumerate() {
@@ -29,6 +31,7 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
     identity::check(root, mistakes);
     targets::check(models, mistakes);
     classification::check(root, models, mistakes);
+    limits_store::means_something(root, mistakes);
 }
 
 /// An unreadable or missing tier is judged as the strictest: a typing error must not open the door.

@@ -1,6 +1,7 @@
 //! The configuration as the rest of the program sees it: parsed types, defaults filled in, paths made whole.
 
 mod limits;
+mod limits_store;
 mod queue;
 
 pub use limits::ModelTerms;
@@ -8,6 +9,7 @@ mod identity;
 mod tls;
 
 pub use identity::{CertificateMatch, CertificateRule, Grants, Identity, Issuer, IssuerKeys, Throttle};
+pub use limits_store::LimitsStore;
 pub use queue::QueueSettings;
 pub use tls::GatewayTls;
 pub(crate) mod targets;
@@ -47,6 +49,8 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Checked against each other; `RuleSet::new` takes them.
     pub limits: Vec<hermetic_limits::Rule>,
+    /// Where shared limits are counted.
+    pub limits_store: Option<LimitsStore>,
     pub ledger: LedgerSettings,
     pub import: Import,
     pub log: Log,
@@ -177,6 +181,11 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
         classification: classification::classification(&file.classification).map_err(fail)?,
         models,
         limits: limits::rules(file.limits).map_err(fail)?,
+        limits_store: file
+            .limits_store
+            .map(|store| limits_store::convert(store, base))
+            .transpose()
+            .map_err(fail)?,
         ledger: LedgerSettings {
             origin: file.ledger.origin,
             checkpoint_interval: file.ledger.checkpoint_interval.get(),

@@ -3,6 +3,7 @@
 
 mod identity;
 pub(crate) mod limits;
+pub(crate) mod limits_store;
 pub(crate) mod queue;
 mod tls;
 
@@ -59,6 +60,9 @@ pub(crate) struct File {
     /// Limits and budgets: so much of a unit, in a window. A request must fit under all that speak of it.
     #[serde(default)]
     pub(crate) limits: Vec<limits::LimitRule>,
+    /// Where limits that are `shared` are counted together with the other gateways of this site.
+    #[serde(default)]
+    pub(crate) limits_store: Option<limits_store::LimitsStore>,
     /// The record of everything that happens.
     pub(crate) ledger: Ledger,
     /// Bringing bundles in.

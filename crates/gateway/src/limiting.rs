@@ -41,7 +41,7 @@ impl ModelTerms {
 /// Limits, prices, and where headroom of shared caps comes from. Shared by all threads.
 #[derive(Debug)]
 pub struct Limiting {
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     terms: ArcSwap<HashMap<ModelName, ModelTerms>>,
     headroom: Option<Arc<dyn Headroom>>,
 }
@@ -49,7 +49,7 @@ pub struct Limiting {
 impl Limiting {
     /// `counters_max`: see [`hermetic_limits::COUNTERS_MAX`].
     pub fn new(rules: RuleSet, terms: HashMap<ModelName, ModelTerms>, counters_max: usize) -> Self {
-        let limits = Limits::new(rules, counters_max);
+        let limits = Arc::new(Limits::new(rules, counters_max));
         Self { limits, terms: ArcSwap::from_pointee(terms), headroom: None }
     }
 
@@ -77,7 +77,7 @@ impl Limiting {
     }
 
     /// The counters themselves, for whoever moves headroom and for whoever shows them.
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 

@@ -45,6 +45,9 @@ struct Readiness {
     keys: &'static str,
     accepting: bool,
     models: BTreeMap<String, &'static str>,
+    /// Where the headroom of shared limits comes from; absent when none is shared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_counters: Option<&'static str>,
 }
 
 fn readiness(shared: &Shared) -> Response<AnswerBody> {
@@ -64,7 +67,9 @@ fn readiness(shared: &Shared) -> Response<AnswerBody> {
     let models: BTreeMap<_, _> = table.routes().map(|r| (r.model.to_string(), state(r.state()))).collect();
     let serves = table.routes().any(|route| route.state() == RouteState::Ready);
     let ready = ledger == "writing" && keys == "fresh" && accepting && serves;
-    let body = serde_json::to_vec(&Readiness { ready, ledger, keys, accepting, models }).unwrap_or_default();
+    let shared_counters = shared.limiting.headroom().map(|headroom| headroom.state().as_str());
+    let body = serde_json::to_vec(&Readiness { ready, ledger, keys, accepting, models, shared_counters })
+        .unwrap_or_default();
     let mut response = ok("application/json", Bytes::from(body));
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -21,6 +21,7 @@ mod policies;
 pub(crate) mod profiles;
 mod reload;
 mod routes;
+mod shared;
 mod tokenizers;
 
 use crate::cli::{Context, enclave::Enclave};
@@ -38,6 +39,7 @@ use hermetic_identity::Identity;
 use hermetic_ledger::record::{Event, Record};
 use hermetic_ledger_store::Ledger;
 use hermetic_policy::Authorizer;
+use hermetic_shared_counters::Replica;
 use hermetic_telemetry::{LogLevelHandle, Metrics};
 use hermetic_worker::{Supervisor, SupervisorOptions};
 use reload::{Handles, Reload};
@@ -71,6 +73,8 @@ pub(crate) fn serve(enclave: &Enclave, context: &Context) -> Result<(), Report> 
     };
     record(&ledger, &clock, started)?;
     let (limiting, on_record) = limits::open(enclave, &ledger, &clock)?;
+    let metrics = Arc::new(Metrics::new());
+    let (limiting, replica) = shared::open(enclave, limiting, (&connector, &clock, &metrics))?;
     let place = policies::Place { folder: enclave.config.policy.dir.clone(), levels: enclave.levels()? };
     let parts = Parts {
         clock,
@@ -78,16 +82,16 @@ pub(crate) fn serve(enclave: &Enclave, context: &Context) -> Result<(), Report> 
         ledger,
         authorizer,
         policies: Arc::new(tokio::sync::Mutex::new(place)),
-        limiting,
+        limiting: Arc::new(limiting),
         log,
-        metrics: Arc::new(Metrics::new()),
+        metrics,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|source| ServeError::System { action: "start the runtime", source })?;
-    let served = runtime.block_on(run(enclave, context, &parts, on_record));
+    let served = runtime.block_on(run(enclave, context, &parts, (on_record, replica)));
     let reason = served.as_ref().map_or_else(|_| "could not start".to_owned(), |signal| (*signal).to_owned());
     record(&parts.ledger, &parts.clock, Event::ServiceStopped { reason })?;
     parts.ledger.close();
@@ -113,7 +117,7 @@ async fn run(
     enclave: &Enclave,
     context: &Context,
     parts: &Parts,
-    on_record: LimitsOnRecord,
+    (on_record, replica): (LimitsOnRecord, Option<Replica>),
 ) -> Result<&'static str, Report> {
     let mut signals = Signals::listen()?;
     let routes = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
@@ -136,6 +140,9 @@ async fn run(
         ending.clone(),
     ));
     tasks.spawn(limits::keep_on_record(on_record, parts.ledger.clone(), ending.clone()));
+    if let Some(replica) = replica {
+        tasks.spawn(replica.run(ending.clone()));
+    }
     let (identity, issuers) = identity::open(enclave, parts)?;
     if let Some(issuers) = issuers {
         tasks.spawn(identity::follow_issuers(issuers, ending.clone()));

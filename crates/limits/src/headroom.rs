@@ -36,6 +36,26 @@ pub enum Granted {
 #[error("expected the shared counters to answer, found nobody")]
 pub struct HeadroomAway;
 
+/// How things stand where the headroom comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadroomState {
+    /// Nobody answers.
+    Away,
+    /// Somebody answers, and does not know yet what all replicas hold.
+    Incomplete,
+    Connected,
+}
+
+impl HeadroomState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Away => "away",
+            Self::Incomplete => "incomplete",
+            Self::Connected => "connected",
+        }
+    }
+}
+
 /// An answer on its way.
 pub type Ask<'a> = Pin<Box<dyn Future<Output = Result<Granted, HeadroomAway>> + Send + 'a>>;
 
@@ -44,4 +64,7 @@ pub trait Headroom: std::fmt::Debug + Send + Sync {
     /// Asks for what is missing, at once for all counters of a request. An implementation calls [`crate::Limits::grant`]
     /// before it answers [`Granted::More`].
     fn ask<'a>(&'a self, shortfalls: &'a [Shortfall]) -> Ask<'a>;
+
+    /// For whoever watches.
+    fn state(&self) -> HeadroomState;
 }

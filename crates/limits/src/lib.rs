@@ -37,7 +37,7 @@ pub use counters::{COUNTERS_MAX, CounterView};
 pub use exceeded::{Denied, Exceeded};
 pub use facts::Facts;
 pub use fold::{Fold, OpenRequest};
-pub use headroom::{Ask, Granted, Headroom, HeadroomAway, Shortfall};
+pub use headroom::{Ask, Granted, Headroom, HeadroomAway, HeadroomState, Shortfall};
 pub use key::{CounterId, Hold};
 pub use limits::{Limits, RulesInForce};
 pub use price::{Price, PriceError};

@@ -152,6 +152,14 @@ impl Limits {
         self.counters.find(counter).map_or(0, |found| found.lock().reclaim(slot, keep))
     }
 
+    /// One slot of one counter as it stands.
+    pub fn view(&self, counter: &CounterId, slot: u64) -> Option<CounterView> {
+        let found = self.counters.find(counter)?;
+        let at = found.lock().at(slot);
+        let counter = counter.clone();
+        Some(CounterView { counter, slot, charged: at.charged, held: at.held, granted: at.granted })
+    }
+
     /// Every slot of every counter as it stands, in no order. Not for the hot path.
     pub fn views(&self) -> Vec<CounterView> {
         self.counters.views()

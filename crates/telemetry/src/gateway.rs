@@ -31,6 +31,8 @@ macro_rules! label {
     };
 }
 
+pub(crate) use label;
+
 label! {
     /// API surface of a request.
     SurfaceLabel { ChatCompletions = "chat.completions", Completions = "completions", Embeddings = "embeddings" }

@@ -12,6 +12,7 @@ mod limits;
 mod logging;
 mod metrics;
 mod routing;
+mod shared_counters;
 
 pub use gateway::{
     CountedByLabel, GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection,
@@ -21,3 +22,4 @@ pub use limits::LimitMetrics;
 pub use logging::{LogError, LogFormat, LogLevelHandle, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics, ReloadMetrics};
 pub use routing::RoutingMetrics;
+pub use shared_counters::{LeaseLabel, SharedCountersMetrics};

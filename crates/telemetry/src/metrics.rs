@@ -4,10 +4,12 @@ use crate::gateway::GatewayMetrics;
 use crate::identity::IdentityMetrics;
 use crate::limits::LimitMetrics;
 use crate::routing::RoutingMetrics;
+use crate::shared_counters::SharedCountersMetrics;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::sync::Arc;
 
 /// Media type of the rendered text (OpenMetrics 1.0).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -21,6 +23,7 @@ pub struct Metrics {
     pub limits: LimitMetrics,
     pub identity: IdentityMetrics,
     pub routing: RoutingMetrics,
+    pub shared_counters: Arc<SharedCountersMetrics>,
 }
 
 /// How the configuration in force came about.
@@ -55,7 +58,8 @@ impl Metrics {
         let limits = LimitMetrics::register(&mut registry);
         let identity = IdentityMetrics::register(&mut registry);
         let routing = RoutingMetrics::register(&mut registry);
-        Self { registry, gateway, reload, limits, identity, routing }
+        let shared_counters = Arc::new(SharedCountersMetrics::register(&mut registry));
+        Self { registry, gateway, reload, limits, identity, routing, shared_counters }
     }
 
     /// The text a scraper reads.

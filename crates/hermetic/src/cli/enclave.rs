@@ -44,6 +44,11 @@ impl StatePaths {
         self.root.join("counters.json")
     }
 
+    /// The id under which this gateway leases shares of counters it has in common with others.
+    pub(crate) fn replica_id(&self) -> PathBuf {
+        self.root.join("replica-id")
+    }
+
     pub(crate) fn trust(&self) -> PathBuf {
         self.root.join("trust")
     }

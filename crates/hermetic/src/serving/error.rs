@@ -16,6 +16,10 @@ pub(crate) enum ServeError {
     Identity { found: String, reason: String },
     #[error("cannot read the authorities in `{path}`", path = path.display())]
     Anchors { path: PathBuf, source: FileError },
+    #[error("cannot read the password of the shared counters in `{path}`", path = path.display())]
+    SharedPassword { path: PathBuf, source: FileError },
+    #[error("cannot keep the id of this gateway in `{path}`", path = path.display())]
+    ReplicaId { path: PathBuf, source: FileError },
     #[error("cannot say in `{state}` which process serves", state = state.display())]
     Announce { state: PathBuf, source: FileError },
     #[error("cannot start logging, or change what is logged")]
@@ -30,6 +34,7 @@ impl Diagnose for ServeError {
             Self::AnotherServes { .. } => Code::new("E1010"),
             Self::Endpoint { .. } => Code::new("E1012"),
             Self::Identity { .. } | Self::Anchors { .. } => Code::new("E0979"),
+            Self::SharedPassword { .. } | Self::ReplicaId { .. } => Code::new("E0956"),
             Self::Announce { .. } | Self::Logging { .. } | Self::System { .. } => Code::new("E1013"),
         }
     }
@@ -45,9 +50,15 @@ impl Diagnose for ServeError {
             Self::Anchors { .. } => Some(
                 "check `identity.trust_anchors` in the configuration and who may read that file".to_owned(),
             ),
-            Self::Identity { .. } | Self::Announce { .. } | Self::Logging { .. } | Self::System { .. } => {
-                None
-            }
+            Self::SharedPassword { .. } => Some(
+                "check `limits_store.password_file` in the configuration and who may read that file"
+                    .to_owned(),
+            ),
+            Self::Identity { .. }
+            | Self::ReplicaId { .. }
+            | Self::Announce { .. }
+            | Self::Logging { .. }
+            | Self::System { .. } => None,
         }
     }
 }

@@ -10,7 +10,6 @@ use hermetic_ids::ModelName;
 use hermetic_ledger_store::Ledger;
 use hermetic_limits::RuleSet;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +35,7 @@ pub(crate) fn open(
     enclave: &Enclave,
     ledger: &Ledger,
     clock: &hermetic_clock::Clock,
-) -> Result<(Arc<Limiting>, LimitsOnRecord), Report> {
+) -> Result<(Limiting, LimitsOnRecord), Report> {
     let (rules, terms) = of_config(&enclave.config)?;
     let counters = usize::try_from(enclave.config.gateway.limits.limit_counters).unwrap_or(usize::MAX);
     let secret = enclave.commitment_secret()?;
@@ -44,7 +43,7 @@ pub(crate) fn open(
     let on_record = recover(ledger, enclave.paths.counters(), &commitments, clock)?;
     let limiting = Limiting::new(rules, terms, counters);
     limiting.restore(on_record.fold());
-    Ok((Arc::new(limiting), on_record))
+    Ok((limiting, on_record))
 }
 
 /// Follows the ledger and writes the counters down, until the service ends.
