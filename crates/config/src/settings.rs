@@ -22,7 +22,7 @@ use crate::rules;
 use crate::schema::{self, Shape, View};
 use crate::tree::{Node, Value};
 use crate::units::ByteSize;
-use crate::wire::{self, Capture, Kind, LogFormat, LogLevel, Tier, Tokenize};
+use crate::wire::{self, Capture, Durability, Kind, LogFormat, LogLevel, Tier, Tokenize};
 use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -146,6 +146,9 @@ pub struct EngineSettings {
 
 #[derive(Debug, Clone)]
 pub struct LedgerSettings {
+    pub durability: Durability,
+    /// What may be on its way to the disk under [`Durability::Relaxed`]: records, and for how long.
+    pub relaxed_window: (u64, Duration),
     pub origin: String,
     pub checkpoint_interval: Duration,
     pub queue_records: u32,
@@ -187,6 +190,8 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
             .transpose()
             .map_err(fail)?,
         ledger: LedgerSettings {
+            durability: file.ledger.durability,
+            relaxed_window: (file.ledger.relaxed_window.records.into(), file.ledger.relaxed_window.age.get()),
             origin: file.ledger.origin,
             checkpoint_interval: file.ledger.checkpoint_interval.get(),
             queue_records: file.ledger.queue_records,

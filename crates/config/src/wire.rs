@@ -24,6 +24,11 @@ mod classification;
 
 pub(crate) use classification::Classification;
 
+mod durability;
+
+pub use durability::Durability;
+pub(crate) use durability::RelaxedWindow;
+
 /// The configuration of one enclave.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -380,6 +385,14 @@ pub(crate) struct Ledger {
     #[serde(default = "default_queue_records")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) queue_records: u32,
+    /// Whether an answer waits until its records are on the disk. `strict`: it does. `relaxed`: it does not, and a crash
+    /// or a failing disk may lose the records of answers already given, at most `relaxed_window` of them.
+    #[serde(default)]
+    pub(crate) durability: Durability,
+    /// With `durability: relaxed`, how many records, and for how long, may be on their way to the disk. A request that
+    /// would exceed it is refused.
+    #[serde(default)]
+    pub(crate) relaxed_window: RelaxedWindow,
     /// Whether prompts and answers are kept besides their commitments. `none`: no content is kept anywhere.
     /// `encrypted`: each request's content is sealed into a file of its own in `content/` before the request is
     /// settled, and a request whose content cannot be kept is not answered.

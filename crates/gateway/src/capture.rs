@@ -6,7 +6,7 @@
 use crate::commitment::{Running, Salt};
 use crate::context::Thread;
 use crate::memory::{MemoryError, MemoryGrant, Purpose};
-use crate::stage::admit::Admitted;
+use crate::stage::admit::InLine;
 use crate::stage::read::Asked;
 use bytes::Bytes;
 use hermetic_content_store::{Content, ContentError, ContentStore};
@@ -83,7 +83,7 @@ impl Outgoing {
         self,
         thread: &Thread,
         asked: &Asked,
-        admitted: Admitted,
+        admitting: InLine,
         last: Option<&Bytes>,
     ) -> Left {
         let Self { mut commitment, held } = self;
@@ -91,7 +91,7 @@ impl Outgoing {
         let kept = match (&thread.shared.capture, held) {
             (Some(store), Some(mut held)) => {
                 held.push(last);
-                keep(store.clone(), asked, admitted, held).await.map(|()| true)
+                keep(store.clone(), asked, admitting, held).await.map(|()| true)
             }
             _ => Ok(false),
         };
@@ -104,12 +104,7 @@ impl Outgoing {
 }
 
 /// On a thread that may block: a sync of the disk would hold up every other request of this one.
-async fn keep(
-    store: ContentStore,
-    asked: &Asked,
-    admitted: Admitted,
-    held: Held,
-) -> Result<(), ContentError> {
+async fn keep(store: ContentStore, asked: &Asked, admitting: InLine, held: Held) -> Result<(), ContentError> {
     if held.grant.is_err() {
         return Err(ContentError::Memory);
     }
@@ -118,7 +113,7 @@ async fn keep(
     let put = move || {
         store.put(&Content {
             request,
-            admitted_unix_ms: admitted.at_unix_ms(),
+            admitted_unix_ms: admitting.at_unix_ms(),
             prompt: &prompt,
             answer: &held.bytes,
             answer_total: held.total,

@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - no record, no answer: the admitting record is durable before the first byte of an answer leaves, the settling
-//!   record before the last; if either cannot be written the caller gets an error and no answer;
+//!   record before the last; if either cannot be written the caller gets an error and no answer. Where the operator chose
+//!   [`Durability::Relaxed`], "in line for the disk, within the window" takes the place of "durable";
 //! - every admitted request is settled exactly once, also when the caller hangs up, the engine dies or the service
 //!   stops; settling is a step of a tracked task, never a destructor;
 //! - bytes that nothing changed are forwarded unchanged, both ways;
@@ -63,7 +64,7 @@ pub use error::StartError;
 pub use gateway::{Adjust, Drained, Gateway, GatewayParts, Running};
 pub use hermetic_ids::ModelKind;
 pub use limiting::{Limiting, ModelTerms, OUTPUT_TOKENS_DEFAULT};
-pub use options::{GatewayOptions, Pace};
+pub use options::{Durability, GatewayOptions, Pace};
 pub use pages::{Page, PageLookup};
 pub use profile::{ModelProfile, Runs};
 pub use question::policy_commit;

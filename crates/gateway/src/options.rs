@@ -2,6 +2,7 @@
 
 pub use crate::collect::Pace;
 use crate::stage::queue::QueueOptions;
+use hermetic_ledger_store::Window;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ pub struct GatewayOptions {
     pub tokenize_timeout: Duration,
     /// How often keys are looked for in the database, and so how long a revoked key may still work. Default 250 ms.
     pub key_refresh_interval: Duration,
+    /// Whether answers wait for the disk. Default: they do.
+    pub durability: Durability,
     /// Time for requests in flight to end when the service stops; then they are cut, and settled as such. Default 30 s.
     pub drain_grace: Duration,
     /// Who waits for an engine, and in which order.
@@ -116,8 +119,18 @@ impl GatewayOptions {
             count_inline_bytes_max: 32 << 10,
             tokenize_timeout: Duration::from_secs(2),
             key_refresh_interval: Duration::from_millis(250),
+            durability: Durability::Strict,
             drain_grace: Duration::from_secs(30),
             queue: QueueOptions::default(),
         }
     }
+}
+
+/// What an answer rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Its records are on the disk.
+    Strict,
+    /// Its records are in line for the disk, and a crash loses at most so many of them.
+    Relaxed(Window),
 }

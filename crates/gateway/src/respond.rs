@@ -231,27 +231,28 @@ pub(crate) fn note(metrics: &Metrics, kind: &RefusalKind, request: Option<Reques
     }
 }
 
-/// A plain answer of an engine, with the proofs that both of its records are durable.
+/// A plain answer of an engine, with the proof that it may rest on both of its records.
 pub(crate) fn whole(
     thread: &Thread,
     reserved: &Reserved,
     head: AnswerHead,
     body: Bytes,
-    (admitted, settled): (Admitted, Settled),
+    settled: Settled,
 ) -> Response<AnswerBody> {
-    let mut response = from_engine((thread, reserved), head, AnswerBody::Whole(body), admitted);
+    let mut response = from_engine((thread, reserved), head, AnswerBody::Whole(body), settled.admitted());
     response.headers_mut().insert(X_SETTLED, HeaderValue::from(settled.leaf()));
     response
 }
 
-/// The head of a stream, with the proof that its admitting record is durable.
+/// The head of a stream, with the proof that it may rest on its admitting record.
 pub(crate) fn stream(
     thread: &Thread,
     reserved: &Reserved,
     (head, events): (AnswerHead, mpsc::Receiver<Bytes>),
     admitted: Admitted,
 ) -> Response<AnswerBody> {
-    let mut response = from_engine((thread, reserved), head, AnswerBody::Stream(events), admitted);
+    let mut response =
+        from_engine((thread, reserved), head, AnswerBody::Stream(events), admitted.in_line().leaf());
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx, where one stands in front, would otherwise hold events back until its buffer is full.
@@ -263,7 +264,7 @@ fn from_engine(
     (thread, reserved): (&Thread, &Reserved),
     head: AnswerHead,
     body: AnswerBody,
-    admitted: Admitted,
+    admitted: u64,
 ) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
@@ -278,7 +279,7 @@ fn from_engine(
     {
         headers.insert(X_TARGET, target);
     }
-    headers.insert(X_ADMITTED, HeaderValue::from(admitted.leaf()));
+    headers.insert(X_ADMITTED, HeaderValue::from(admitted));
     rate_headers::insert(headers, reserved);
     insert_request_id(headers, reserved.asked.accepted.request);
     response

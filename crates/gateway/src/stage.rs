@@ -11,6 +11,7 @@ pub(crate) mod identify;
 pub(crate) mod limit;
 pub(crate) mod queue;
 pub(crate) mod read;
+pub(crate) mod record;
 pub(crate) mod resume;
 pub(crate) mod route;
 pub(crate) mod settle;

@@ -9,6 +9,7 @@ use crate::pending::{Appended, Outcome, PendingAppend, block_on};
 use crate::queue::{Job, Queue, Work};
 use crate::shared::Health;
 use crate::snapshot::Snapshot;
+use crate::window::Window;
 use hermetic_bounded_io::{FileLock, Mode, create_folders};
 use hermetic_ledger::{Record, TreeHash};
 use std::path::{Path, PathBuf};
@@ -70,11 +71,30 @@ impl Ledger {
     pub fn submit(&self, record: &Record) -> PendingAppend {
         match job(record) {
             Ok((job, pending)) => match self.queue().push(Work::Append(job)) {
-                Ok(()) => pending,
+                Ok(place) => pending.at(place),
                 Err((_, error)) => PendingAppend::refused(error),
             },
             Err(error) => PendingAppend::refused(error),
         }
+    }
+
+    /// Puts a record in line without waiting for the disk: what is returned resolves at once. A crash, and a disk that
+    /// fails or fills, may lose the record, and with it no more than `window` allows: when so much is on its way
+    /// already, it is refused. While the disk is full, and in a process that does not write, it is waited for as with
+    /// [`Ledger::submit`].
+    pub fn submit_within(&self, record: &Record, window: &Window) -> PendingAppend {
+        let End::Here(local) = &self.end else { return self.submit(record) };
+        match local.shared().health() {
+            Health::Writing => {}
+            // Somebody has to try, or it would never be noticed that there is room again.
+            Health::Full => return self.submit(record),
+            Health::Failed(error) => return PendingAppend::refused(AppendError::Failed(error)),
+        }
+        let taken = encoded(record).and_then(|(record, leaf)| {
+            let work = Work::Append(Job::new(record, leaf, None));
+            local.queue().push_within(work, window).map_err(|(_, error)| error)
+        });
+        taken.map_or_else(PendingAppend::refused, PendingAppend::taken)
     }
 
     /// Appends a record and waits until it is durable; when too many wait, first waits in front of the line.
@@ -177,8 +197,13 @@ impl Ledger {
 
 /// Serialises and hashes on the caller's thread.
 fn job(record: &Record) -> Result<(Job, PendingAppend), AppendError> {
-    let record = record.encode().map_err(|error| AppendError::Record(Arc::new(error)))?;
+    let (record, leaf) = encoded(record)?;
     let (done, answer) = oneshot::channel();
+    Ok((Job::new(record, leaf, Some(done)), PendingAppend::waiting(answer)))
+}
+
+fn encoded(record: &Record) -> Result<(Vec<u8>, TreeHash), AppendError> {
+    let record = record.encode().map_err(|error| AppendError::Record(Arc::new(error)))?;
     let leaf = TreeHash::leaf(&record);
-    Ok((Job { record, leaf, done }, PendingAppend::waiting(answer)))
+    Ok((record, leaf))
 }

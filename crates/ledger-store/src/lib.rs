@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Invariants:
-//! - an index is handed out only after `fdatasync` returned for the frame it stands in; order of indices is order of
-//!   submission;
+//! - a record is acknowledged only after `fdatasync` returned for the frame it stands in; order of indices is order of
+//!   submission, so a place in line is an index, and whoever has one acknowledged knows that all before it are durable;
 //! - a failed write or sync is final: nothing is retried on a file whose state the kernel no longer vouches for, and
 //!   every later append is refused until the process starts again and recovery has looked at the disk;
 //! - size and root are kept in `last-signed` before a signature over them is made, and a tree that is smaller or
@@ -39,6 +39,7 @@ mod shared;
 mod snapshot;
 mod tile_files;
 mod watch;
+mod window;
 mod writer;
 
 pub use check::{CheckReport, Finding, check};
@@ -49,3 +50,4 @@ pub use pending::{Appended, PendingAppend};
 pub use shared::Health;
 pub use snapshot::Snapshot;
 pub use watch::CheckpointWatch;
+pub use window::Window;

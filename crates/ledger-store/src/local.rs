@@ -54,7 +54,8 @@ impl Local {
             shared: Arc::clone(&shared),
         })?;
         shared.set_size(frontier.size());
-        let queue = Arc::new(Queue::new(options.queue_records, options.queue_bytes));
+        let (records, bytes, clock) = (options.queue_records, options.queue_bytes, options.clock.clone());
+        let queue = Arc::new(Queue::numbered(records, bytes, clock, frontier.size()));
         let (sender, receiver) = sync_channel(BATCHES_WAITING);
         let writer = Writer {
             layout,

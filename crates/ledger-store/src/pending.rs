@@ -19,21 +19,60 @@ pub(crate) type Outcome<T> = Result<T, AppendError>;
 /// Resolves when the record is durable or refused. Dropping it does not take the record back.
 #[derive(Debug)]
 #[must_use = "a record is durable only when this has resolved"]
-pub struct PendingAppend(Stage);
+pub struct PendingAppend {
+    stage: Stage,
+    place: Option<u64>,
+}
 
 #[derive(Debug)]
 enum Stage {
     Refused(Option<AppendError>),
     Waiting(oneshot::Receiver<Outcome<u64>>),
+    /// Durable, or taken within a window: it has its index and nothing is waited for.
+    Settled(u64),
 }
 
 impl PendingAppend {
     pub(crate) fn waiting(receiver: oneshot::Receiver<Outcome<u64>>) -> Self {
-        Self(Stage::Waiting(receiver))
+        Self { stage: Stage::Waiting(receiver), place: None }
     }
 
     pub(crate) fn refused(error: AppendError) -> Self {
-        Self(Stage::Refused(Some(error)))
+        Self { stage: Stage::Refused(Some(error)), place: None }
+    }
+
+    pub(crate) fn taken(index: u64) -> Self {
+        Self { stage: Stage::Settled(index), place: Some(index) }
+    }
+
+    pub(crate) fn at(self, place: Option<u64>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// The index the record will have, unless it is refused. It says nothing of the disk; but a record that is
+    /// submitted while this is `Some` comes behind it, and is durable only after it. `None` when the record was
+    /// refused, or where another process gives out the indices.
+    pub fn place(&mut self) -> Option<u64> {
+        let place = self.place?;
+        match &mut self.stage {
+            Stage::Waiting(receiver) => match receiver.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => Some(place),
+                Ok(Ok(index)) => {
+                    self.stage = Stage::Settled(index);
+                    Some(index)
+                }
+                Ok(Err(error)) => {
+                    self.stage = Stage::Refused(Some(error));
+                    None
+                }
+                Err(oneshot::error::TryRecvError::Closed) => {
+                    self.stage = Stage::Refused(None);
+                    None
+                }
+            },
+            Stage::Settled(index) => Some(*index),
+            Stage::Refused(_) => None,
+        }
     }
 
     /// Waits on this thread; for callers outside a runtime.
@@ -46,7 +85,8 @@ impl Future for PendingAppend {
     type Output = Result<Appended, AppendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
+        match &mut self.stage {
+            Stage::Settled(index) => Poll::Ready(Ok(Appended { index: *index })),
             Stage::Refused(error) => Poll::Ready(Err(error.take().unwrap_or(AppendError::Closed))),
             Stage::Waiting(receiver) => Pin::new(receiver).poll(cx).map(|answer| match answer {
                 Ok(outcome) => outcome.map(|index| Appended { index }),

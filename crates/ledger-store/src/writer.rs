@@ -4,8 +4,8 @@
 //! take what waits → (new segment) → frames → one write → one fdatasync → acknowledge → hand to the publisher
 //! ```
 //!
-//! There is no timer: while one batch is being synced the next one gathers. Whatever the disk takes per sync, that is
-//! how many records share it.
+//! For records somebody waits for there is no timer: while one batch is being synced the next one gathers. Whatever the
+//! disk takes per sync, that is how many records share it. Records nobody waits for are gathered for a moment.
 
 use crate::edge::Entry;
 use crate::error::AppendError;
@@ -45,11 +45,11 @@ impl Writer {
             if batch.is_empty() {
                 return;
             }
-            self.serve(batch);
+            self.serve(queue, batch);
         }
     }
 
-    fn serve(&mut self, batch: Vec<Work>) {
+    fn serve(&mut self, queue: &Queue, batch: Vec<Work>) {
         let mut jobs = Vec::with_capacity(batch.len());
         let mut checkpoints = Vec::new();
         for work in batch {
@@ -59,7 +59,7 @@ impl Writer {
             }
         }
         if !jobs.is_empty() {
-            self.append(jobs);
+            self.append(queue, jobs);
         }
         for done in checkpoints {
             // The publisher drops out only after this thread: a lost message answers "closed" by itself.
@@ -67,24 +67,46 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, jobs: Vec<Job>) {
+    fn append(&mut self, queue: &Queue, jobs: Vec<Job>) {
         if let Err(error) = self.make_room(&jobs) {
-            jobs.into_iter().for_each(|job| Work::Append(job).refuse(error.clone()));
+            refuse(jobs, &error);
+            if matches!(error, AppendError::DiskFull) {
+                // Places behind the refused ones are lost with them. One is kept for `ledger.resumed`.
+                queue.refuse_waiting(&error, self.frontier.size() + 1);
+            }
             return;
         }
         let first = self.frontier.size();
-        self.lay_out(jobs.iter().map(|job| (job.record.as_slice(), &job.leaf)), jobs.len());
-        if let Err(error) = self.write_durably() {
-            jobs.into_iter().for_each(|job| Work::Append(job).refuse(error.clone()));
+        if let Err(error) = self.check_places(&jobs) {
+            refuse(jobs, &error);
             return;
         }
+        self.lay_out(jobs.iter().map(|job| (job.record.as_slice(), &job.leaf)), jobs.len());
+        if let Err(error) = self.write_durably() {
+            refuse(jobs, &error);
+            return;
+        }
+        queue.made_durable(first + jobs.len() as u64);
         let mut entries = Vec::with_capacity(jobs.len());
-        for (index, Job { record, leaf, done }) in (first..).zip(jobs) {
+        for (index, Job { record, leaf, done, .. }) in (first..).zip(jobs) {
             self.frontier.push(leaf);
             entries.push(Entry { record, leaf });
-            let _ = done.send(Ok(index));
+            Job::acknowledge(done, Ok(index));
         }
         self.publish(entries);
+    }
+
+    /// That each record stands where its place in line said: other records name it by that place.
+    fn check_places(&self, jobs: &[Job]) -> Result<(), AppendError> {
+        let places = (self.frontier.size()..).zip(jobs);
+        let Some((index, place)) =
+            places.map(|(index, job)| (index, job.place)).find(|(index, place)| index != place)
+        else {
+            return Ok(());
+        };
+        let wrong = std::io::Error::other(format!("expected the place {place} to be index {index}"));
+        self.shared.fail(FileError::new("number records for", &self.layout.dir, wrong));
+        Err(self.shared.failure().unwrap_or(AppendError::Closed))
     }
 
     /// Fills the buffer with one batch of frames.
@@ -200,6 +222,14 @@ impl Writer {
     }
 }
 
+fn refuse(jobs: Vec<Job>, error: &AppendError) {
+    let unwaited = jobs.iter().filter(|job| job.done.is_none()).count();
+    if unwaited > 0 {
+        tracing::error!(records = unwaited, "records of requests that were already answered are lost");
+    }
+    jobs.into_iter().for_each(|job| Work::Append(job).refuse(error.clone()));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,7 +244,7 @@ mod tests {
         let (done, answer) = oneshot::channel();
         let record = mark.as_bytes().to_vec();
         let leaf = TreeHash::leaf(&record);
-        assert!(queue.push(Work::Append(Job { record, leaf, done })).is_ok());
+        assert!(queue.push(Work::Append(Job::new(record, leaf, Some(done)))).is_ok());
         PendingAppend::waiting(answer)
     }
 
@@ -238,7 +268,7 @@ mod tests {
             full: false,
             buffer: Vec::new(),
         };
-        let queue = Arc::new(Queue::new(10, 1000));
+        let queue = Arc::new(Queue::numbered(10, 1000, Clock::manual(0), 0));
         let first = [job(&queue, "a"), job(&queue, "b")];
         let to_write = Arc::clone(&queue);
         let thread = std::thread::spawn(move || writer.run(&to_write));

@@ -1,7 +1,9 @@
 //! Admit: the record without which there is no answer.
 //!
-//! The record is handed to the ledger before the engine is called; while the disk makes it durable the engine already
-//! works. Nothing of the answer leaves before [`Admission::durable`] has returned [`Admitted`].
+//! The record is put in line before the engine is called; while the disk makes it durable the engine already works. Its
+//! place in line is its index, so the settling record can name it and be put in line behind it without waiting: that one
+//! is durable only after this one. Nothing of an answer leaves before one of the two is known to be: a stream's head
+//! waits for [`Admission::durable`], a plain answer for [`Settled`](crate::stage::settle::Settled).
 
 use crate::commitment::Salt;
 use crate::context::Thread;
@@ -9,8 +11,9 @@ use crate::lane::Slot;
 use crate::question::{Said, action_of, facts, policy_commit, question};
 use crate::stage::limit::Reserved;
 use crate::stage::queue::Queued;
+use crate::stage::record::put_on_record;
 use hermetic_ledger::record::{Event, PromptTokens, Record, RequestAdmitted};
-use hermetic_ledger_store::{AppendError, PendingAppend};
+use hermetic_ledger_store::{AppendError, Appended, PendingAppend};
 
 /// An admitting record on its way to the disk.
 #[derive(Debug)]
@@ -23,19 +26,26 @@ pub(crate) struct Admitting {
 
 /// What became of the record so far.
 #[derive(Debug)]
-pub(crate) enum Admission {
-    Pending { append: PendingAppend, at_unix_ms: u64 },
-    Done(Result<Admitted, AppendError>),
+pub(crate) struct Admission {
+    progress: Progress,
+    at_unix_ms: u64,
 }
 
-/// Proof that the admitting record is durable.
+#[derive(Debug)]
+enum Progress {
+    Pending(PendingAppend),
+    Done(Result<u64, AppendError>),
+}
+
+/// An admitting record that has its place in the ledger. It may not be durable yet, but no record behind it is durable
+/// before it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Admitted {
+pub(crate) struct InLine {
     leaf: u64,
     at_unix_ms: u64,
 }
 
-impl Admitted {
+impl InLine {
     /// Index of the admitting record's leaf.
     pub(crate) fn leaf(self) -> u64 {
         self.leaf
@@ -44,6 +54,17 @@ impl Admitted {
     /// The time in that record.
     pub(crate) fn at_unix_ms(self) -> u64 {
         self.at_unix_ms
+    }
+}
+
+/// Proof that an answer may rest on the admitting record: it is durable, or in line where answers need not wait for the
+/// disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admitted(InLine);
+
+impl Admitted {
+    pub(crate) fn in_line(self) -> InLine {
+        self.0
     }
 }
 
@@ -81,21 +102,42 @@ pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
     };
     // From here on the record may be durable, so what is held is charged unless it is known what was used.
     reserved.tab.consuming(thread.shared.clock.monotonic());
-    let append = thread.shared.ledger.submit(&record);
-    Admitting { reserved, slot, admission: Admission::Pending { append, at_unix_ms } }
+    let progress = Progress::Pending(put_on_record(&thread.shared, &record));
+    Admitting { reserved, slot, admission: Admission { progress, at_unix_ms } }
 }
 
 impl Admission {
-    /// Waits until the record is durable. May be abandoned and asked again.
+    /// Waits until an answer may rest on the record. May be abandoned and asked again.
     pub(crate) async fn durable(&mut self) -> Result<Admitted, AppendError> {
-        if let Self::Pending { append, at_unix_ms } = self {
-            let at_unix_ms = *at_unix_ms;
+        if let Progress::Pending(append) = &mut self.progress {
             let appended = append.await;
-            *self = Self::Done(appended.map(|appended| Admitted { leaf: appended.index, at_unix_ms }));
+            self.progress = Progress::Done(appended.map(|Appended { index }| index));
         }
-        match self {
-            Self::Done(done) => done.clone(),
-            Self::Pending { .. } => Err(AppendError::Closed),
+        match &self.progress {
+            Progress::Done(done) => done.clone().map(|leaf| Admitted(self.placed(leaf))),
+            Progress::Pending(_) => Err(AppendError::Closed),
         }
+    }
+
+    /// Waits until the record is refused: for ever, when it is not. May be abandoned and asked again.
+    pub(crate) async fn refused(&mut self) -> AppendError {
+        match self.durable().await {
+            Err(error) => error,
+            Ok(_) => std::future::pending().await,
+        }
+    }
+
+    /// The record's place, for the record that goes in line behind it; waits only where places are given out elsewhere.
+    pub(crate) async fn in_line(&mut self) -> Result<InLine, AppendError> {
+        if let Progress::Pending(append) = &mut self.progress
+            && let Some(leaf) = append.place()
+        {
+            return Ok(self.placed(leaf));
+        }
+        self.durable().await.map(Admitted::in_line)
+    }
+
+    fn placed(&self, leaf: u64) -> InLine {
+        InLine { leaf, at_unix_ms: self.at_unix_ms }
     }
 }

@@ -5,6 +5,7 @@ use crate::question::{self, Said, action_of, facts, policy_commit};
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::{Route, RoutingTable};
 use crate::stage::read::Asked;
+use crate::stage::record::put_on_record;
 use hermetic_diagnostics::Diagnose;
 use hermetic_identity::Authenticated;
 use hermetic_inference_api::Surface;
@@ -111,8 +112,8 @@ async fn record_refusal(
             facts: facts(&question),
         }),
     };
-    let appended = thread.shared.ledger.submit(&record).await;
-    appended.map(|_| ()).map_err(|error| RefusalKind::Ledger(error).of(asked.accepted.request))
+    let recorded = put_on_record(&thread.shared, &record).await;
+    recorded.map(|_| ()).map_err(|error| RefusalKind::Ledger(error).of(asked.accepted.request))
 }
 
 /// The known models with the nearest names that the caller may use: a suggestion must not be a directory of secrets.

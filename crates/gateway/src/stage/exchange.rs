@@ -1,4 +1,4 @@
-//! The exchange: call the engine, wait for the admitting record, hand the answer on, settle.
+//! The exchange: call the engine, hand its answer on once it may rest on the request's records, settle.
 //!
 //! It runs in a task of its own. The server drops a request's future when its client hangs up; a task goes on, notices
 //! that nobody listens, gives the engine up, and settles the request all the same.
@@ -7,7 +7,7 @@ use crate::body::AnswerBody;
 use crate::capture::Outgoing;
 use crate::context::Thread;
 use crate::refusal::{RefusalKind, Refused};
-use crate::stage::admit::{Admission, Admitted, Admitting};
+use crate::stage::admit::{Admission, Admitting};
 use crate::stage::attempts::attempts;
 use crate::stage::call::{Answer, AnswerBytes, CallError};
 use crate::stage::limit::Reserved;
@@ -24,14 +24,14 @@ use tokio::sync::oneshot;
 /// Where the answer goes: to the server's future, which waits for its head.
 pub(crate) type Reply = oneshot::Sender<Result<Response<AnswerBody>, Refused>>;
 
-/// What ended the wait for the engine and the ledger.
+/// What ended the wait for the engine.
 #[expect(
     clippy::large_enum_variant,
     reason = "one per request, taken apart at once; a box would be one more allocation"
 )]
 enum Opening {
-    /// Both are there: the engine's head (or its failure) and a durable admitting record.
-    Answered(Admitted, Result<Answer, CallError>),
+    /// The engine's answer as far as it is waited for, or its failure.
+    Answered(Result<Answer, CallError>),
     /// The admitting record cannot be written: there is no answer.
     Unrecorded(AppendError),
     /// Nobody waits for the answer.
@@ -58,33 +58,9 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
     thread.shared.metrics.gateway.in_flight.inc();
     let Admitting { reserved, slot, mut admission } = admitting;
     match open(&thread, &reserved, &mut admission, &mut reply).await {
-        Opening::Answered(admitted, Ok(answer)) => {
-            let Answer { head, body, lease, usage_is_ours, attempt, timeouts } = answer;
-            match body {
-                AnswerBytes::Whole(body) => {
-                    let plain = whole::Plain { head, body, lease };
-                    whole::hand_on(&thread, &reserved, admitted, plain, reply).await;
-                }
-                AnswerBytes::Stream(opened) => {
-                    let source = stream::Source { opened, lease, usage_is_ours, attempt, timeouts };
-                    stream::hand_on(&thread, &reserved, admitted, (head, source), reply).await;
-                }
-            }
-        }
-        Opening::Answered(admitted, Err(error)) => {
-            let asked = reserved.course.borrow().was_asked();
-            let consumed = if asked { Consumed::SoFar } else { Consumed::Nothing };
-            let outcome = error.outcome();
-            let kind = RefusalKind::of_call(error);
-            let end = (outcome, kind.status().as_u16(), consumed);
-            let ending = Ending::without_answer(&thread, &reserved, end);
-            let settled = settle(&thread, &reserved, admitted, ending).await;
-            let kind = settled.map_or_else(|unsettled| unsettled, |_| kind);
-            let _ = reply.send(Err(kind.of(reserved.asked.accepted.request)));
-        }
+        Opening::Answered(answered) => hand_on(&thread, &reserved, &mut admission, answered, reply).await,
         Opening::Unrecorded(error) => {
-            reserved.tab.close(&AnswerFacts::default(), unrecorded(&error), thread.shared.clock.monotonic());
-            let _ = reply.send(Err(RefusalKind::Ledger(error).of(reserved.asked.accepted.request)));
+            let _ = reply.send(Err(leave_unrecorded(&thread, &reserved, error)));
         }
         Opening::ClientLeft => {
             // Of a stream nothing had come; of a plain answer nobody knows how much was computed.
@@ -108,12 +84,66 @@ async fn run(thread: Rc<Thread>, admitting: Admitting, mut reply: Reply) {
     thread.shared.metrics.gateway.in_flight.dec();
 }
 
+/// Hands on what the engine said. A stream's head leaves at once and needs a durable admitting record; a plain answer
+/// leaves when it is settled, which includes that, so it is settled without waiting for the disk in between.
+async fn hand_on(
+    thread: &Thread,
+    reserved: &Reserved,
+    admission: &mut Admission,
+    answered: Result<Answer, CallError>,
+    reply: Reply,
+) {
+    let unrecorded = |error| Err(leave_unrecorded(thread, reserved, error));
+    match answered {
+        Ok(Answer { head, body: AnswerBytes::Whole(body), lease, .. }) => match admission.in_line().await {
+            Ok(admitting) => {
+                let plain = whole::Plain { head, body, lease };
+                whole::hand_on(thread, reserved, admitting, plain, reply).await;
+            }
+            Err(error) => drop(reply.send(unrecorded(error))),
+        },
+        Ok(Answer { head, body: AnswerBytes::Stream(opened), lease, usage_is_ours, attempt, timeouts }) => {
+            match admission.durable().await {
+                Ok(admitted) => {
+                    let source = stream::Source { opened, lease, usage_is_ours, attempt, timeouts };
+                    stream::hand_on(thread, reserved, admitted, (head, source), reply).await;
+                }
+                Err(error) => drop(reply.send(unrecorded(error))),
+            }
+        }
+        Err(error) => {
+            let asked = reserved.course.borrow().was_asked();
+            let consumed = if asked { Consumed::SoFar } else { Consumed::Nothing };
+            let outcome = error.outcome();
+            let kind = RefusalKind::of_call(error);
+            let end = (outcome, kind.status().as_u16(), consumed);
+            let ending = Ending::without_answer(thread, reserved, end);
+            let refused = match admission.in_line().await {
+                Ok(admitting) => {
+                    let settled = settle(thread, reserved, admitting, ending).await;
+                    let kind = settled.map_or_else(|unsettled| unsettled, |_| kind);
+                    kind.of(reserved.asked.accepted.request)
+                }
+                Err(error) => leave_unrecorded(thread, reserved, error),
+            };
+            let _ = reply.send(Err(refused));
+        }
+    }
+}
+
+/// There is no admitting record, so there is no answer.
+fn leave_unrecorded(thread: &Thread, reserved: &Reserved, error: AppendError) -> Refused {
+    reserved.tab.close(&AnswerFacts::default(), unrecorded(&error), thread.shared.clock.monotonic());
+    RefusalKind::Ledger(error).of(reserved.asked.accepted.request)
+}
+
 /// What limits are charged when the admitting record was not written. A disk that is full must not eat budgets; a record
 /// that may be on the disk all the same is found there by the next start, and charged whole.
 fn unrecorded(error: &AppendError) -> Consumed {
     match error {
         AppendError::DiskFull
         | AppendError::QueueFull { .. }
+        | AppendError::Behind { .. }
         | AppendError::Closed
         | AppendError::Record(_)
         | AppendError::Forwarded { .. } => Consumed::Nothing,
@@ -124,15 +154,11 @@ fn unrecorded(error: &AppendError) -> Consumed {
 /// Asks the plan's targets while the disk makes the admitting record durable. Dropping the call closes its connection, which
 /// tells the engine to stop.
 async fn open(thread: &Thread, reserved: &Reserved, admission: &mut Admission, reply: &mut Reply) -> Opening {
-    let recorded_and_called =
-        async { tokio::try_join!(admission.durable(), async { Ok(attempts(thread, reserved).await) }) };
     tokio::select! {
         // In the order written: an answer that is there is not thrown away because the client left a moment ago.
         biased;
-        both = recorded_and_called => match both {
-            Ok((admitted, answer)) => Opening::Answered(admitted, answer),
-            Err(error) => Opening::Unrecorded(error),
-        },
+        answered = attempts(thread, reserved) => Opening::Answered(answered),
+        error = admission.refused() => Opening::Unrecorded(error),
         () = reply.closed() => Opening::ClientLeft,
         () = reserved.tab.time_up(thread.shared.clock.monotonic()) => Opening::OutOfTime,
         () = thread.shared.cut.cancelled() => Opening::Cut,
@@ -147,8 +173,8 @@ async fn settle_early(
     end: (Outcome, u16, Consumed),
 ) {
     let ending = Ending::without_answer(thread, reserved, end);
-    let settled = match admission.durable().await {
-        Ok(admitted) => settle(thread, reserved, admitted, ending).await.map(|_| ()),
+    let settled = match admission.in_line().await {
+        Ok(admitting) => settle(thread, reserved, admitting, ending).await.map(|_| ()),
         Err(error) => Err(RefusalKind::Ledger(error)),
     };
     if let Err(error) = settled {

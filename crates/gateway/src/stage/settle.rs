@@ -4,21 +4,29 @@ use crate::capture::{Left, Outgoing};
 use crate::context::Thread;
 use crate::metrics;
 use crate::refusal::RefusalKind;
-use crate::stage::admit::Admitted;
+use crate::stage::admit::InLine;
 use crate::stage::limit::Reserved;
+use crate::stage::record::put_on_record;
 use crate::tab::Consumed;
 use bytes::Bytes;
 use hermetic_inference_api::AnswerFacts;
 use hermetic_ledger::record::{Event, Outcome, Record, RequestSettled, Usage};
 use std::time::Duration;
 
-/// Proof that the settling record is durable: without it the last byte of an answer does not leave.
+/// Proof that an answer may rest on the settling record, and so on the admitting record before it: without it the last
+/// byte of an answer does not leave.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settled {
+    admitted: u64,
     leaf: u64,
 }
 
 impl Settled {
+    /// Index of the admitting record's leaf.
+    pub(crate) fn admitted(self) -> u64 {
+        self.admitted
+    }
+
     /// Index of the settling record's leaf.
     pub(crate) fn leaf(self) -> u64 {
         self.leaf
@@ -48,7 +56,7 @@ pub(crate) struct Ending {
 pub(crate) async fn settle(
     thread: &Thread,
     reserved: &Reserved,
-    admitted: Admitted,
+    admitting: InLine,
     ending: Ending,
 ) -> Result<Settled, RefusalKind> {
     let shared = &thread.shared;
@@ -64,7 +72,7 @@ pub(crate) async fn settle(
     }
     let charges = reserved.tab.close(&facts, consumed, shared.clock.monotonic());
     let Left { answer, answer_bytes, kept } =
-        answer.leave(thread, &reserved.asked, admitted, last.as_ref()).await;
+        answer.leave(thread, &reserved.asked, admitting, last.as_ref()).await;
     let content_kept = matches!(kept, Ok(true));
     let unkept = kept.err().map(RefusalKind::Content);
     // The caller is not given the rest of an answer that had to be kept and is not.
@@ -88,7 +96,7 @@ pub(crate) async fn settle(
         at_unix_ms: shared.clock.unix_millis(),
         event: Event::RequestSettled(RequestSettled {
             request: accepted.request,
-            admitted: admitted.leaf(),
+            admitted: admitting.leaf(),
             outcome,
             status,
             usage: Usage { input_tokens: facts.input_tokens, output_tokens: facts.output_tokens },
@@ -105,9 +113,9 @@ pub(crate) async fn settle(
         }),
     };
     let waiting_since = shared.clock.monotonic();
-    let appended = shared.ledger.submit(&record).await.map_err(RefusalKind::Ledger)?;
+    let appended = put_on_record(shared, &record).await.map_err(RefusalKind::Ledger)?;
     shared.metrics.gateway.ledger_waited(shared.clock.monotonic().saturating_sub(waiting_since));
-    unkept.map_or(Ok(Settled { leaf: appended.index }), Err)
+    unkept.map_or(Ok(Settled { admitted: admitting.leaf(), leaf: appended.index }), Err)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -126,7 +126,7 @@ pub(crate) async fn hand_on(
         consumed: Consumed::SoFar,
         cut,
     };
-    let settled = settle(thread, reserved, admitted, ending).await;
+    let settled = settle(thread, reserved, admitted.in_line(), ending).await;
     let (last, refusal) = match settled {
         Ok(_) => (last, refusal),
         // That the answer ended cannot be put on record, or its content not be kept, so the end is not sent.

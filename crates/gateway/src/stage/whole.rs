@@ -4,7 +4,7 @@ use crate::capture::Outgoing;
 use crate::context::Thread;
 use crate::refusal::RefusalKind;
 use crate::respond;
-use crate::stage::admit::Admitted;
+use crate::stage::admit::InLine;
 use crate::stage::call::AnswerHead;
 use crate::stage::exchange::Reply;
 use crate::stage::limit::Reserved;
@@ -26,7 +26,7 @@ pub(crate) struct Plain {
 pub(crate) async fn hand_on(
     thread: &Thread,
     reserved: &Reserved,
-    admitted: Admitted,
+    admitting: InLine,
     plain: Plain,
     reply: Reply,
 ) {
@@ -34,11 +34,11 @@ pub(crate) async fn hand_on(
     thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
     let request = reserved.asked.accepted.request;
     let (ending, result) = ending_of(thread, reserved, head.status, body);
-    let settled = settle(thread, reserved, admitted, ending).await;
+    let settled = settle(thread, reserved, admitting, ending).await;
     let response = match (settled, result) {
         (Err(unsettled), _) => Err(unsettled.of(request)),
         (Ok(_), Err(kind)) => Err(kind.of(request)),
-        (Ok(settled), Ok(body)) => Ok(respond::whole(thread, reserved, head, body, (admitted, settled))),
+        (Ok(settled), Ok(body)) => Ok(respond::whole(thread, reserved, head, body, settled)),
     };
     let _ = reply.send(response);
 }

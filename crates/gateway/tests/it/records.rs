@@ -2,8 +2,10 @@
 
 use crate::client::{CHAT, chat, piece, whole};
 use crate::site::{SECRET, Site, weights};
-use hermetic_gateway::{CommitmentSecret, Salt, commit};
+use hermetic_gateway::{CommitmentSecret, Durability, Salt, commit};
 use hermetic_ledger::record::{Event, Outcome};
+use hermetic_ledger_store::Window;
+use std::time::Duration;
 
 #[tokio::test]
 async fn both_records_say_who_asked_what_under_which_policy_and_commit_to_both_texts() {
@@ -111,4 +113,42 @@ async fn an_engine_that_cannot_be_reached_is_settled_as_failed() {
     assert!(
         matches!(&records[1], Event::RequestSettled(s) if s.outcome == Outcome::EngineFailed && s.status == 502)
     );
+}
+
+#[tokio::test]
+async fn relaxed_records_stand_in_the_same_order_and_say_the_same() {
+    let window = Window { records: 100, age: Duration::from_secs(3600) };
+    let mut site = Site::start_with(|options| options.durability = Durability::Relaxed(window)).await;
+    let mut client = site.client().await;
+    for stream in [false, true] {
+        let (answer, ()) = tokio::join!(client.post(CHAT, chat("chat-model", stream)), async {
+            site.engine.next().await.answer(200, "application/json", "{}");
+        });
+        assert_eq!(answer.status, 200);
+    }
+    let records = site.records_after_drain().await;
+    let settles: Vec<u64> = records
+        .iter()
+        .filter_map(
+            |event| if let Event::RequestSettled(settled) = event { Some(settled.admitted) } else { None },
+        )
+        .collect();
+    assert_eq!((records.len(), settles), (4, vec![0, 2]));
+}
+
+#[tokio::test]
+async fn a_window_that_is_full_or_a_ledger_that_is_gone_means_no_answer_in_relaxed_mode_too() {
+    let window = Window { records: 0, age: Duration::from_secs(3600) };
+    let site = Site::start_with(|options| options.durability = Durability::Relaxed(window)).await;
+    let mut client = site.client().await;
+    let answer = client.post(CHAT, chat("chat-model", false)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "E0624"));
+    assert_eq!(answer.headers["x-should-retry"], "true");
+    site.ledger.close();
+    let window = Window { records: 100, age: Duration::from_secs(3600) };
+    let site = Site::start_with(|options| options.durability = Durability::Relaxed(window)).await;
+    let mut client = site.client().await;
+    site.ledger.close();
+    let answer = client.post(CHAT, chat("chat-model", false)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "E0617"));
 }

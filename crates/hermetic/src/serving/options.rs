@@ -1,8 +1,9 @@
 //! The gateway's limits, from the configuration and from the machine.
 
 use hermetic_bounded_io::read_text_capped;
-use hermetic_config::{Config, ModelSource};
-use hermetic_gateway::{GatewayOptions, ModelQueue, Pace, QueueOptions};
+use hermetic_config::{Config, LedgerSettings, ModelSource};
+use hermetic_gateway::{Durability, GatewayOptions, ModelQueue, Pace, QueueOptions};
+use hermetic_ledger_store::Window;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub(crate) fn of(config: &Config) -> GatewayOptions {
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut options = GatewayOptions::new(settings.listen);
     options.threads = usize::try_from(settings.threads).unwrap_or(1);
+    options.durability = durability(&config.ledger);
     options.drain_grace = settings.drain_grace;
     options.keep_alive_interval = settings.keep_alive;
     options.names_target = settings.target_header;
@@ -48,6 +50,14 @@ pub(crate) fn of(config: &Config) -> GatewayOptions {
     options.engine_time_max = limits.engine_time;
     options.client_stall_timeout = limits.client_stall_timeout;
     options
+}
+
+fn durability(ledger: &LedgerSettings) -> Durability {
+    let (records, age) = ledger.relaxed_window;
+    match ledger.durability {
+        hermetic_config::Durability::Strict => Durability::Strict,
+        hermetic_config::Durability::Relaxed => Durability::Relaxed(Window { records, age }),
+    }
 }
 
 fn pace(rate: u64) -> Option<Pace> {

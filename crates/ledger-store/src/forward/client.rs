@@ -6,7 +6,7 @@ use crate::layout::Layout;
 use crate::local::spawn;
 use crate::options::LedgerOptions;
 use crate::pending::Outcome;
-use crate::queue::{Queue, Serving, Work};
+use crate::queue::{Job, Queue, Serving, Work};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ impl Remote {
         let silent = |source| OpenError::WriterSilent { dir: layout.dir.clone(), source };
         let stream = options.connector.unix_blocking(&layout.socket()).map_err(silent)?;
         let answers = stream.try_clone().map_err(OpenError::Thread)?;
-        let queue = Arc::new(Queue::new(options.queue_records, options.queue_bytes));
+        let queue = Arc::new(Queue::new(options.queue_records, options.queue_bytes, options.clock.clone()));
         let to_send = Arc::clone(&queue);
         let call = Call { questions: BufWriter::new(stream), answers: BufReader::new(answers) };
         let calling = spawn("ledger-call", move || call.run(&to_send))?;
@@ -74,12 +74,12 @@ impl Call {
     }
 
     fn ask(&mut self, batch: Vec<Work>) -> io::Result<()> {
-        let mut open: Vec<oneshot::Sender<Outcome<u64>>> = Vec::with_capacity(batch.len());
+        let mut open: Vec<Option<oneshot::Sender<Outcome<u64>>>> = Vec::with_capacity(batch.len());
         let mut sent = Ok(());
         for work in batch {
             let (question, done) = match work {
                 Work::Append(job) => (Question::Append(job.record), job.done),
-                Work::Checkpoint(done) => (Question::Checkpoint, done),
+                Work::Checkpoint(done) => (Question::Checkpoint, Some(done)),
             };
             sent = sent.and_then(|()| write_question(&mut self.questions, &question));
             open.push(done);
@@ -89,17 +89,17 @@ impl Call {
         while sent.is_ok() {
             let Some(done) = open.next() else { return Ok(()) };
             match read_answer(&mut self.answers) {
-                Ok(answer) => drop(done.send(answer)),
+                Ok(answer) => Job::acknowledge(done, answer),
                 Err(error) => {
                     let gone = AppendError::WriterGone(Arc::new(io::Error::from(error.kind())));
-                    let _ = done.send(Err(gone));
+                    Job::acknowledge(done, Err(gone));
                     sent = Err(error);
                 }
             }
         }
         for done in open {
             let kind = sent.as_ref().map_or_else(io::Error::kind, |()| io::ErrorKind::Other);
-            let _ = done.send(Err(AppendError::WriterGone(Arc::new(io::Error::from(kind)))));
+            Job::acknowledge(done, Err(AppendError::WriterGone(Arc::new(io::Error::from(kind)))));
         }
         sent
     }

@@ -169,7 +169,7 @@ fn work(question: Question, done: oneshot::Sender<Outcome<u64>>) -> Result<Work,
         Question::Append(record) => match Record::decode(&record) {
             Ok(_) => {
                 let leaf = TreeHash::leaf(&record);
-                Ok(Work::Append(Job { record, leaf, done }))
+                Ok(Work::Append(Job::new(record, leaf, Some(done))))
             }
             // Nothing enters the ledger that its own reader would not understand.
             Err(error @ (RecordError::Unknown(_) | RecordError::TooLarge { .. })) => {
