@@ -254,13 +254,13 @@ impl Reader<'_> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             // The two bytes that end a run are found in steps of a vector register; control characters inside the run
-            // are then looked for in one pass the compiler vectorises.
+            // are then looked for in one pass the compiler vectorises, which it would not if the pass could end early.
             let Some(run) = memchr::memchr2(b'"', b'\\', rest) else {
                 self.at = self.bytes.len();
                 return Err(self.unexpected("the closing quote of a string"));
             };
             let plain = rest.get(..run).unwrap_or_default();
-            if plain.iter().any(|&b| b < 0x20) {
+            if plain.iter().fold(false, |found, &b| found | (b < 0x20)) {
                 self.at += plain.iter().position(|&b| b < 0x20).unwrap_or_default();
                 return Err(self.unexpected("an escaped control character"));
             }

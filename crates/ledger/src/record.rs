@@ -20,6 +20,9 @@ pub use decision::{Facts, ModelFacts, PolicyChanged, PolicyCommit};
 /// Largest leaf in bytes: entry bundles prefix each entry with a 16-bit length (C2SP tlog-tiles, "Log entries").
 pub const RECORD_BYTES_MAX: usize = 65_535;
 
+/// Room that most records fit in: of a request, five to seven hundred bytes.
+const RECORD_BYTES_USUAL: usize = 1024;
+
 /// One leaf of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -55,7 +58,8 @@ impl Record {
 
     /// The leaf's bytes.
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
-        let bytes = serde_json::to_vec(self).map_err(RecordError::Unknown)?;
+        let mut bytes = Vec::with_capacity(RECORD_BYTES_USUAL);
+        serde_json::to_writer(&mut bytes, self).map_err(RecordError::Unknown)?;
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(RecordError::TooLarge { found: bytes.len() });
         }
