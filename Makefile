@@ -1,6 +1,6 @@
 # Thin on purpose: each target is one line that can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-all bench lint docs clean-demo requirements build
+.PHONY: help up demo test test-all bench bench-gateway soak lint docs clean-demo requirements build
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
@@ -21,6 +21,14 @@ test-all: test demo ## Run the tests and the demo
 
 bench: ## Measure against a floor or a peer in the same run; results in bench/results
 	@sh scripts/bench.sh
+
+bench-gateway: ## The gateway beside nginx and other gateways, about ten minutes (QUICK=1: three)
+	@sh scripts/bench-gateway.sh $(if $(QUICK),--quick)
+
+soak: ## Millions of mixed requests, then every book compared (REQUESTS=200000: a minute)
+	cargo build --release --locked -p hermetic -p hermetic-bench
+	taskset -c 1 target/release/hermetic-bench soak --requests $(or $(REQUESTS),5000000) --out bench/results
+	@$(PYTHON) scripts/quote_results.py
 
 lint: ## Formatting, clippy without warnings, the repository's own rules
 	cargo fmt --all --check

@@ -17,11 +17,7 @@ cargo build --release --locked -p hermetic-bench -p hermetic
 measure ledger
 measure import
 
-if command -v nginx >/dev/null 2>&1 && command -v wrk >/dev/null 2>&1; then
-    measure gateway
-else
-    echo "bench         gateway left out: it needs nginx and wrk (apt-get install nginx-light wrk)"
-fi
+echo "bench         the gateway is measured by \`make bench-gateway\`"
 
 # The chat model of the demo, by its pinned digest, out of the demo's bundle.
 digest=$(sed -n 's/^ *sha256: \([0-9a-f]\{64\}\)$/\1/p' demo/release.yaml | sed -n 2p)

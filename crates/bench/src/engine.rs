@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-mod client;
+pub(crate) mod client;
 mod peer;
 
 use client::{Client, Timing};

@@ -12,7 +12,11 @@ mod engine;
 mod gateway;
 mod import;
 mod ledger;
+mod load;
+mod mock;
+mod moment;
 mod results;
+mod soak;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -32,13 +36,16 @@ struct Arguments {
 enum Benchmark {
     /// Tokens per second of the embedded engine against llama.cpp's own server.
     Engine(engine::Arguments),
-    /// Requests per second with the whole pipeline on against nginx as a bare reverse proxy.
+    /// The gateway, plain and governed, against nginx as a bare reverse proxy and against other gateways.
     Gateway(gateway::Arguments),
-    /// The gateway that `gateway` measures; started by it.
-    #[command(hide = true)]
-    GatewayServed(gateway::served::Arguments),
+    /// Puts a load on a server and prints what came of it as JSON.
+    Load(load::Arguments),
+    /// An engine that answers at once, or as badly as it is told to.
+    MockEngine(mock::Arguments),
     /// Durable records per second against the device's own sync rate.
     Ledger(ledger::Arguments),
+    /// Millions of mixed requests, and then every book compared with every other.
+    Soak(soak::Arguments),
     /// Import against `sha256sum` of the same files.
     Import,
     /// Put results that are there into one file.
@@ -56,8 +63,10 @@ fn main() -> anyhow::Result<()> {
     match benchmark {
         Benchmark::Engine(arguments) => engine::run(&arguments, &out)?.write(&out),
         Benchmark::Gateway(arguments) => gateway::run(&arguments, &out)?.write(&out),
-        Benchmark::GatewayServed(arguments) => gateway::served::run(&arguments),
+        Benchmark::Load(arguments) => load::run(&arguments),
+        Benchmark::MockEngine(arguments) => mock::run(&arguments),
         Benchmark::Ledger(arguments) => ledger::run(&arguments, &out)?.write(&out),
+        Benchmark::Soak(arguments) => soak::run(&arguments, &out)?.write(&out),
         Benchmark::Import => import::run(&out)?.write(&out),
         Benchmark::Combine { name, parts } => results::Results::combine(&name, &parts, &out),
     }

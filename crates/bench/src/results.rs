@@ -48,6 +48,13 @@ impl Row {
     }
 }
 
+impl Row {
+    /// For counts that must not be rounded: two of them are compared.
+    pub(crate) fn exact(system: &str, case: &str, metric: &str, value: f64, unit: &str) -> Self {
+        Self { value, ..Self::new(system, case, metric, value, unit) }
+    }
+}
+
 /// Longest result file or `/proc` file read.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
@@ -88,13 +95,13 @@ impl Results {
     /// Adds a row and says it, so that whoever waits sees something.
     pub(crate) fn row(&mut self, row: Row) {
         let Row { system, case, metric, value, unit } = &row;
-        eprint_line(&format!("{system:<28} {case:<24} {metric:<18} {value:>12} {unit}"));
+        say(&format!("{system:<28} {case:<24} {metric:<18} {value:>12} {unit}"));
         self.rows.push(row);
     }
 
     pub(crate) fn ratio(&mut self, name: &str, value: f64) {
         let value = rounded(value);
-        eprint_line(&format!("ratio {name} = {value}"));
+        say(&format!("ratio {name} = {value}"));
         self.ratios.insert(name.to_owned(), value);
     }
 
@@ -103,7 +110,7 @@ impl Results {
         let path = dir.join(format!("{}.json", self.name));
         let text = format!("{}\n", serde_json::to_string_pretty(self)?);
         write_atomic(&path, text.as_bytes(), Mode::Shared)?;
-        eprint_line(&format!("written: {}", path.display()));
+        say(&format!("written: {}", path.display()));
         Ok(())
     }
 
@@ -127,7 +134,8 @@ impl Results {
     }
 }
 
-fn eprint_line(text: &str) {
+/// To whoever waits.
+pub(crate) fn say(text: &str) {
     use std::io::Write as _;
     // Nobody listening is no reason to stop measuring.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
