@@ -490,7 +490,7 @@ async fn metadata_in_the_body_or_in_a_header_chooses_the_counter() {
     let with = |centre: &str| {
         body(false).replace(
             "{\"model\"",
-            &format!("{{\"metadata\":{{\"cost-centre\":\"{centre}\",\"other\":1}},\"model\""),
+            &format!("{{\"metadata\":{{\"cost-centre\":\"{centre}\",\"other\":\"1\"}},\"model\""),
         )
     };
     let mut in_header = client.request(CHAT, body(false));
