@@ -274,6 +274,14 @@ fn yaml_with(key: &str, value: &str) -> String {
     let number = value.trim_matches('"').parse::<i64>().is_ok();
     let boolean = matches!(value.trim_matches('"'), "true" | "false");
     let value = if number || boolean { value.trim_matches('"').to_owned() } else { value };
+    if let Some(below) = key.strip_prefix("limits_store.") {
+        let least = [("redis", "'redis://127.0.0.1:6379'"), ("replicas", "2"), ("password_file", "p")];
+        let others = least.iter().filter(|(other, _)| *other != below);
+        let others: String = others.map(|(other, value)| format!(", {other}: {value}")).collect();
+        return format!(
+            "tier: connected\nledger: {{origin: a/b}}\nlimits_store: {{{below}: {value}{others}}}\n"
+        );
+    }
     if let Some(below) = key.strip_prefix("gateway.queue.shares.") {
         let other = if below == "weight" { "project: a" } else { "weight: 1" };
         return format!(

@@ -212,6 +212,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();
+            // Read first: closing with something unread resets the connection, and what was sent is lost.
+            assert!(stream.read(&mut [0; 64]).await.unwrap() > 0);
             for piece in answers {
                 stream.write_all(piece).await.unwrap();
                 tokio::task::yield_now().await;

@@ -11,11 +11,12 @@ pub(crate) struct LimitsStore {
     #[schemars(extend("format" = "redis-endpoint", "examples" = ["redis://redis.corp.example:6379"]))]
     pub(crate) redis: String,
     /// The user the gateways sign in as, where the server knows users. Needs `password_file`.
+    /// Without it, the server's default user.
     #[serde(default)]
     #[schemars(extend("examples" = ["hermetic"]))]
     pub(crate) user: Option<String>,
     /// The file that holds the password, and nothing else but a line end. A relative path is relative to the folder of
-    /// this file.
+    /// this file. Without it, nobody signs in.
     #[serde(default)]
     #[schemars(extend("format" = "path", "examples" = ["secrets/redis"]))]
     pub(crate) password_file: Option<String>,

@@ -66,7 +66,7 @@ fn both_records_of_a_request_are_found() {
     let request = RequestId::from_bytes([7; 16]);
     let refused = |request: RequestId| {
         let event = serde_json::json!({"kind": "request.refused", "request": request.to_string(),
-            "trace": "00".repeat(16), "key": "key_0000000000000000",
+            "trace": "00".repeat(16), "credential": {"kind": "api-key", "key": "key_0000000000000000"},
             "owner": {"subject": "alice", "project": "p", "team": "t", "workflow": "w"}, "surface": "embeddings",
             "model": "m", "code": "E0800", "status": 403,
             "policy_digest": format!("sha256:{}", "0".repeat(64)), "policies": []});

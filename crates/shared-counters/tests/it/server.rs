@@ -64,7 +64,7 @@ impl Server {
 
     /// One command, and the beginning of what came back.
     pub(crate) async fn command(&self, words: &[&str]) -> String {
-        let mut stream = tokio::net::TcpSocket::new_v4().unwrap();
+        let stream = tokio::net::TcpSocket::new_v4().unwrap();
         stream.set_nodelay(true).unwrap();
         #[expect(clippy::disallowed_methods, reason = "a test that plays the operator")]
         let mut stream = stream.connect(([127, 0, 0, 1], self.port).into()).await.unwrap();
