@@ -25,8 +25,8 @@ pub struct GatewayOptions {
     /// Requests between accept and reply, over all threads; one more is answered 503 before its body is read. Default
     /// 8,192: twice the connections, so that it bounds nothing unless it is lowered.
     pub requests_max: usize,
-    /// How far a thread's event loop may lag behind before new requests are answered 503. Default 1 s: a loop in order
-    /// comes round in a millisecond, and a caller that waits a second for its turn waits for every other step too.
+    /// How far a thread's event loop may lag behind before new requests are answered 503. Default 1 s: a caller
+    /// that waits a second for its turn waits for every other step too.
     pub lag_max: Duration,
     /// Bytes that all requests together may make us hold: bodies, the copies of them that are edited, plain answers
     /// until the caller has taken them, events of streams. Default 512 MiB: a hundred of the largest bodies or answers,
@@ -70,12 +70,12 @@ pub struct GatewayOptions {
     /// operator's affair, and a caller who sees it comes to depend on it.
     pub names_target: bool,
     /// How often the engines of virtual models are looked after: whether they are there, and what they say of their
-    /// load. Default 2 s: a queue of a busy engine changes within seconds, and a scrape costs it a millisecond.
+    /// load. Default 2 s: a queue of a busy engine changes within seconds.
     pub attend_interval: Duration,
     /// Idle connections kept to each engine by each thread. Default 64.
     pub idle_upstream_max: usize,
-    /// Largest request whose tokens are counted on the serving thread. Default 32 KiB: counting that much keeps others
-    /// waiting for less than a millisecond; larger ones are counted beside it.
+    /// Largest request whose tokens are counted on the serving thread. Default 32 KiB, so that a long
+    /// prompt does not keep others waiting: larger ones are counted beside it.
     pub count_inline_bytes_max: usize,
     /// Time for an engine to count the tokens of a request, where it is asked to. Default 2 s; then its bytes are taken.
     pub tokenize_timeout: Duration,

@@ -12,8 +12,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-/// Default of the most counters at once. Callers choose metadata values, so their number must have an end; a hundred
-/// thousand are about 50 MiB. When it is reached, new scopes are refused until others have emptied.
+/// Default of the most counters at once. Callers choose metadata values, so their number must have an end. When it is reached, new scopes are refused until others have emptied.
 pub const COUNTERS_MAX: usize = 100_000;
 
 /// How long between two searches for counters that can go: each looks at all of them.

@@ -20,8 +20,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// wrong answer.
 pub const DECISIONS_MAX: usize = 65_536;
 
-/// A question with more bytes than this that policies read is decided anew each time, so that what is remembered stays
-/// below some 100 MiB whatever callers put into their metadata.
+/// A question with more bytes than this that policies read is decided anew each time, so that what is remembered holds
+/// at most 64 MiB of keys, whatever callers put into their metadata.
 const KEY_BYTES_MAX: usize = 1_024;
 
 /// Answers questions under the policies in force. Shared by reference between threads.

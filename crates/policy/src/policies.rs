@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Policies in one folder. A decision looks at those whose scope fits it; loading looks at all, about 30 µs apiece.
+/// Policies in one folder. A decision looks at those whose scope fits it; loading looks at all.
 pub const POLICIES_MAX: usize = 5_000;
 
 const SCHEMA: &str = include_str!("schema.cedarschema");
