@@ -73,7 +73,6 @@ fn one_flipped_byte_in_a_blob_is_found_with_its_file_and_range() {
 #[test]
 fn one_flipped_byte_in_any_other_file_is_found_too() {
     let case = Case::new();
-    let before = case.enclave.visible();
     let mut files = Vec::new();
     collect(case.disk.path(), case.disk.path(), &mut files);
     for file in files.iter().filter(|f| {
@@ -81,18 +80,21 @@ fn one_flipped_byte_in_any_other_file_is_found_too() {
     }) {
         let path = case.path(file);
         let good = fs::read(&path).unwrap();
+        // An enclave for each: what one import found good, the next does not read again.
+        let enclave = Enclave::trusting(&case.vendor);
+        let before = enclave.visible();
         for at in [0, good.len() / 2, good.len() - 1] {
             // White space after a document is not covered by a signature, and says nothing.
             if good[at].is_ascii_whitespace() && file.ends_with("timestamp.json") {
                 continue;
             }
             flip(&path, at);
-            assert!(case.enclave.import(case.disk.path()).is_err(), "{file} byte {at}");
-            assert_eq!(case.enclave.visible(), before, "{file} byte {at}");
+            assert!(enclave.import(case.disk.path()).is_err(), "{file} byte {at}");
+            assert_eq!(enclave.visible(), before, "{file} byte {at}");
             fs::write(&path, &good).unwrap();
         }
+        assert!(enclave.import(case.disk.path()).unwrap().imported_now, "{file}");
     }
-    assert!(case.enclave.import(case.disk.path()).unwrap().imported_now);
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut Vec<String>) {
