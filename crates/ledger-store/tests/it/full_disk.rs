@@ -6,12 +6,15 @@ use hermetic_ledger::RecordView;
 use hermetic_ledger_store::Health;
 use std::process::Command;
 
-/// Played inside a mount namespace of its own, on a filesystem of 40 MiB.
+/// Played inside a mount namespace of its own, on a filesystem of 68 MiB.
 #[test]
 fn full_disk_writer() {
     let Some(place) = role("full-disk-writer") else { return };
     let ballast = place.join("ballast");
-    std::fs::write(&ballast, vec![1u8; 12 << 20]).unwrap();
+    std::fs::write(&ballast, vec![1u8; 24 << 20]).unwrap();
+    // What recovery writes at the end must find room, whatever the ledger has filled by then.
+    let spare = place.join("spare");
+    std::fs::write(&spare, vec![1u8; 16 << 20]).unwrap();
     let ledger = open(&place);
     let mut acknowledged = Vec::new();
     let refused = loop {
@@ -20,7 +23,7 @@ fn full_disk_writer() {
             Ok(appended) => acknowledged.push((appended.index, mark)),
             Err(error) => break error,
         }
-        assert!(acknowledged.len() < 5000, "40 MiB are full by now");
+        assert!(acknowledged.len() < 5000, "68 MiB are full by now");
     };
     assert_eq!(refused.code().as_str(), "E0602");
 
@@ -48,13 +51,14 @@ fn full_disk_writer() {
         assert!(holds(&ledger.read(index).unwrap(), &mark), "{mark}");
     }
     ledger.close();
+    std::fs::remove_file(&spare).unwrap();
     assert!(holds(&open(&place).read(resumed).unwrap(), "after"));
 }
 
 #[test]
 fn a_full_disk_refuses_records_says_so_in_the_log_and_resumes() {
     let place = tempfile::tempdir().unwrap();
-    let script = r#"mount -t tmpfs -o size=40m none "$HERMETIC_LEDGER_TEST_PLACE" && exec "$0" --exact it::full_disk::full_disk_writer --test-threads=1"#;
+    let script = r#"mount -t tmpfs -o size=68m none "$HERMETIC_LEDGER_TEST_PLACE" && exec "$0" --exact it::full_disk::full_disk_writer --test-threads=1"#;
     let allowed = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
     if !allowed {
         eprintln!("skipped: this system lets nobody make a mount namespace");
