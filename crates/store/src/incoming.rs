@@ -4,7 +4,7 @@ use crate::{INCOMING_FOLDER, Store, StoreError};
 use hermetic_bounded_io::{self as io, FileError, Mode};
 use hermetic_digest::Digest;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -82,14 +82,30 @@ impl Incoming {
         if bytes == 0 {
             return Ok(());
         }
+        self.refuse_what_cannot_fit(bytes)?;
         match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
             Ok(()) => Ok(()),
             // A filesystem that cannot reserve (some network ones): the disk-full error then comes at the write.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
                 self.file.set_len(bytes).map_err(|source| self.failed("lengthen", source))
             }
-            Err(errno) => Err(self.failed("reserve space for", errno.into())),
+            Err(errno) => {
+                // What it did get goes back: the ledger may be waiting for it. The error that matters is the first one.
+                let _ = self.file.set_len(now.min(bytes));
+                Err(self.failed("reserve space for", errno.into()))
+            }
         }
+    }
+
+    /// Asks before taking. A filesystem gives a reservation it cannot fill all that is left before it refuses it, and for
+    /// that moment nobody else can write a byte: not the ledger either.
+    fn refuse_what_cannot_fit(&self, bytes: u64) -> Result<(), StoreError> {
+        let held = self.file.metadata().map_err(|source| self.failed("inspect", source))?.blocks().saturating_mul(512);
+        let free = io::free_bytes(&self.path).map_err(StoreError::File)?;
+        if bytes.saturating_sub(held) > free {
+            return Err(self.failed("reserve space for", rustix::io::Errno::NOSPC.into()));
+        }
+        Ok(())
     }
 
     fn failed(&self, action: &'static str, source: std::io::Error) -> StoreError {

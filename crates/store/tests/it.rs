@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn go_on(_: hermetic_store::ScrubProgress) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -241,6 +242,30 @@ fn a_disk_too_small_says_so_before_a_byte_is_copied() {
     let too_much = hermetic_bounded_io::free_bytes(folder.path()).unwrap() * 2 + (1 << 30);
     let error = store.incoming(&Digest::of(b"x"), too_much).unwrap_err();
     assert_eq!(error.code().as_str(), "E0302", "{error:?}");
+}
+
+#[test]
+fn refusing_a_blob_that_cannot_fit_takes_no_room_from_other_writers() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let too_much = hermetic_bounded_io::free_bytes(folder.path()).unwrap() * 2 + (1 << 30);
+    let refused = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Writers that find a full disk while the refusals go on would have lost their room to them.
+        let writer = scope.spawn(|| {
+            let mut written = 0_u64;
+            while !refused.load(Ordering::Relaxed) {
+                store.put_bytes(&written.to_le_bytes().repeat(8_192))?;
+                written += 1;
+            }
+            Ok::<_, StoreError>(written)
+        });
+        for n in 0..64_u8 {
+            store.incoming(&Digest::of(&[n]), too_much).unwrap_err();
+        }
+        refused.store(true, Ordering::Relaxed);
+        writer.join().unwrap().unwrap();
+    });
 }
 
 #[test]
