@@ -19,7 +19,7 @@ WEIGHTS = {
 }
 
 ENGINE = "llama-cpp-sys-2"
-ENGINE_OBJECTS = 81
+ENGINE_OBJECTS = 78
 
 
 def weight(crate):
@@ -90,7 +90,7 @@ class Progress:
         if self.done < self.total / 20 or now - self.shown < (1 if self.tty else 30):
             return
         rest = (self.moved - self.started) * (self.total - self.done) / self.done
-        rest = max(rest - (now - self.moved), rest / 4)
+        rest = max(rest - (now - self.moved), rest / 4, 0)
         text = f"build         {100 * self.done / self.total:3.0f}%  {clock(now - self.started)} so far, about {clock(rest)} left"
         print(f"{text:<78}", end="\r" if self.tty else "\n", file=sys.stderr, flush=True)
         self.shown = now

@@ -193,8 +193,7 @@ pub(crate) struct Limits {
     /// connections, so that it bounds nothing unless it is lowered.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) requests: u32,
-    /// How far the gateway's threads may be behind with their work before new requests are answered 503. A thread in
-    /// order comes round in a millisecond.
+    /// How far the gateway's threads may be behind with their work before new requests are answered 503.
     pub(crate) lag: HumanDuration,
     /// How long a request's head may take to arrive, and how long a connection may idle before it begins one. Ends
     /// connections that trickle.
@@ -390,7 +389,7 @@ pub(crate) struct Ledger {
     #[serde(default)]
     pub(crate) durability: Durability,
     /// With `durability: relaxed`, how many records, and for how long, may be on their way to the disk. A request that
-    /// would exceed it is refused.
+    /// would exceed it waits for the disk, as with `strict`.
     #[serde(default)]
     pub(crate) relaxed_window: RelaxedWindow,
     /// Whether prompts and answers are kept besides their commitments. `none`: no content is kept anywhere.

@@ -2,6 +2,8 @@
 
 #[path = "it/client.rs"]
 mod client;
+#[path = "it/content.rs"]
+mod content;
 #[path = "it/enclave.rs"]
 mod enclave;
 #[path = "it/front.rs"]
@@ -16,8 +18,12 @@ mod kills;
 mod policy;
 #[path = "it/protection.rs"]
 mod protection;
+#[path = "../../shared-counters/tests/it/redis.rs"]
+mod redis;
 #[path = "it/reload.rs"]
 mod reload;
+#[path = "it/replicas.rs"]
+mod replicas;
 #[path = "it/service.rs"]
 mod service;
 #[path = "../../engine-llama/tests/wheels.rs"]

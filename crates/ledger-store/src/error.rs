@@ -76,11 +76,6 @@ pub enum AppendError {
     DiskFull,
     #[error("expected at most {records} records to wait for the ledger, found that so many do")]
     QueueFull { records: usize },
-    #[error(
-        "expected fewer than {records_max} records, none older than {age_max_ms} ms, to be on their way to the disk, found \
-         {records} of up to {age_ms} ms"
-    )]
-    Behind { records: u64, records_max: u64, age_ms: u64, age_max_ms: u64 },
     #[error("the ledger is closed")]
     Closed,
     #[error("the record cannot be written")]
@@ -97,7 +92,6 @@ impl Diagnose for AppendError {
             Self::Failed(_) => Code::new("E0601"),
             Self::DiskFull => Code::new("E0602"),
             Self::QueueFull { .. } => Code::new("E0604"),
-            Self::Behind { .. } => Code::new("E0624"),
             Self::Closed => Code::new("E0617"),
             Self::Record(source) => source.code(),
             Self::WriterGone(_) => Code::new("E0611"),
@@ -113,9 +107,7 @@ impl Diagnose for AppendError {
             Self::DiskFull => {
                 Some("free space on the disk of the state directory; service resumes by itself".to_owned())
             }
-            Self::QueueFull { .. } | Self::Behind { .. } => {
-                Some("the disk is slower than the requests; try again".to_owned())
-            }
+            Self::QueueFull { .. } => Some("the disk is slower than the requests; try again".to_owned()),
             Self::Closed | Self::Record(_) | Self::WriterGone(_) | Self::Forwarded { .. } => None,
         }
     }

@@ -6,7 +6,7 @@ use crate::layout::Layout;
 use crate::local::Local;
 use crate::options::LedgerOptions;
 use crate::pending::{Appended, Outcome, PendingAppend, block_on};
-use crate::queue::{Job, Queue, Work};
+use crate::queue::{Job, Queue, Taken, Work};
 use crate::shared::Health;
 use crate::snapshot::Snapshot;
 use crate::window::Window;
@@ -80,8 +80,8 @@ impl Ledger {
 
     /// Puts a record in line without waiting for the disk: what is returned resolves at once. A crash, and a disk that
     /// fails or fills, may lose the record, and with it no more than `window` allows: when so much is on its way
-    /// already, it is refused. While the disk is full, and in a process that does not write, it is waited for as with
-    /// [`Ledger::submit`].
+    /// already, it is waited for as with [`Ledger::submit`]. So it is while the disk is full, and in a process that does
+    /// not write.
     pub fn submit_within(&self, record: &Record, window: &Window) -> PendingAppend {
         let End::Here(local) = &self.end else { return self.submit(record) };
         match local.shared().health() {
@@ -90,11 +90,13 @@ impl Ledger {
             Health::Full => return self.submit(record),
             Health::Failed(error) => return PendingAppend::refused(AppendError::Failed(error)),
         }
-        let taken = encoded(record).and_then(|(record, leaf)| {
-            let work = Work::Append(Job::new(record, leaf, None));
-            local.queue().push_within(work, window).map_err(|(_, error)| error)
-        });
-        taken.map_or_else(PendingAppend::refused, PendingAppend::taken)
+        let taken = encoded(record)
+            .and_then(|(record, leaf)| local.queue().push_within(Job::new(record, leaf, None), window));
+        match taken {
+            Ok(Taken::Within(place)) => PendingAppend::taken(place),
+            Ok(Taken::Outside(place, answer)) => PendingAppend::waiting(answer).at(Some(place)),
+            Err(error) => PendingAppend::refused(error),
+        }
     }
 
     /// Appends a record and waits until it is durable; when too many wait, first waits in front of the line.

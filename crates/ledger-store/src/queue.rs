@@ -73,12 +73,21 @@ impl Work {
     }
 }
 
+/// A record in line, with its place.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// A crash may lose it: so much was allowed.
+    Within(u64),
+    /// It must be waited for: the window is full.
+    Outside(u64, oneshot::Receiver<Outcome<u64>>),
+}
+
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Work>,
     bytes: usize,
     closed: bool,
-    /// The writer is not to gather: somebody waits, or was refused because too much is on its way.
+    /// The writer is not to gather: somebody waits.
     urgent: bool,
     /// The index of the next record that is put in line, where this process gives them out.
     next: Option<u64>,
@@ -133,20 +142,20 @@ impl Queue {
         self.put(self.lock(), work)
     }
 
-    /// [`Queue::push`] for a record nobody will wait for: only while fewer and younger records than `window` allows are
+    /// [`Queue::push`] for a record that need not be waited for while fewer and younger records than `window` allows are
     /// not durable yet.
-    pub(crate) fn push_within(&self, work: Work, window: &Window) -> Result<u64, (Work, AppendError)> {
-        let mut state = self.lock();
-        let Some(next) = state.next else { return Err((work, AppendError::Closed)) };
-        let records = next - state.durable;
+    pub(crate) fn push_within(&self, mut job: Job, window: &Window) -> Result<Taken, AppendError> {
+        let state = self.lock();
+        let Some(next) = state.next else { return Err(AppendError::Closed) };
         let age = state.oldest.map_or(Duration::ZERO, |oldest| self.clock.monotonic().saturating_sub(oldest));
-        if records >= window.records || age > window.age {
-            state.urgent = true;
-            drop(state);
-            self.arrived.notify_one();
-            return Err((work, window.behind(records, age)));
-        }
-        self.put(state, work).map(|_| next)
+        let within = next - state.durable < window.records && age <= window.age;
+        let answer = (!within).then(|| {
+            let (done, answer) = oneshot::channel();
+            job.done = Some(done);
+            answer
+        });
+        self.put(state, Work::Append(job)).map_err(|(_, error)| error)?;
+        Ok(answer.map_or(Taken::Within(next), |answer| Taken::Outside(next, answer)))
     }
 
     fn put(
@@ -369,24 +378,27 @@ mod tests {
     }
 
     #[test]
-    fn a_window_refuses_by_records_and_by_age_and_opens_with_the_disk() {
+    fn outside_the_window_by_records_or_by_age_a_record_is_waited_for_until_the_disk_caught_up() {
         let (queue, clock) = numbered(0);
         let window = Window { records: 2, age: Duration::from_millis(50) };
-        let refused = |queue: &Queue| match queue.push_within(append(1), &window) {
-            Ok(_) => None,
-            Err((_, AppendError::Behind { records, age_ms, .. })) => Some((records, age_ms)),
-            Err((_, error)) => panic!("{error}"),
+        let next = || Job::new(b"x".to_vec(), TreeHash::leaf(b"x"), None);
+        let place = |waited_for: bool| match queue.push_within(next(), &window) {
+            Ok(Taken::Within(place)) if !waited_for => place,
+            Ok(Taken::Outside(place, _)) if waited_for => place,
+            other => panic!("{other:?}"),
         };
-        assert_eq!((refused(&queue), refused(&queue)), (None, None));
-        assert_eq!(refused(&queue), Some((2, 0)));
-        assert_eq!(queue.take().len(), 2);
-        assert_eq!(refused(&queue), Some((2, 0)), "taken is not durable");
-        queue.made_durable(2);
-        assert_eq!(refused(&queue), None);
-        clock.advance(Duration::from_millis(51));
-        assert_eq!(refused(&queue), Some((1, 51)));
-        assert_eq!(queue.take().len(), 1);
+        assert_eq!((place(false), place(false), place(true)), (0, 1, 2));
+        assert_eq!(queue.take().len(), 3);
+        assert_eq!(place(true), 3, "taken is not durable");
         queue.made_durable(3);
-        assert_eq!(refused(&queue), None);
+        assert_eq!(place(false), 4);
+        assert_eq!(queue.take().len(), 2);
+        queue.made_durable(5);
+        assert_eq!(place(false), 5);
+        clock.advance(Duration::from_millis(51));
+        assert_eq!(place(true), 6);
+        assert_eq!(queue.take().len(), 2);
+        queue.made_durable(7);
+        assert_eq!(place(false), 7);
     }
 }

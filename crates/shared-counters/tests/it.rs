@@ -2,6 +2,8 @@
 
 #[path = "it/arithmetic.rs"]
 mod arithmetic;
+#[path = "it/redis.rs"]
+mod redis;
 #[path = "it/replicas.rs"]
 mod replicas;
 #[path = "it/server.rs"]

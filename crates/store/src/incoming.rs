@@ -100,7 +100,12 @@ impl Incoming {
     /// Asks before taking. A filesystem gives a reservation it cannot fill all that is left before it refuses it, and for
     /// that moment nobody else can write a byte: not the ledger either.
     fn refuse_what_cannot_fit(&self, bytes: u64) -> Result<(), StoreError> {
-        let held = self.file.metadata().map_err(|source| self.failed("inspect", source))?.blocks().saturating_mul(512);
+        let held = self
+            .file
+            .metadata()
+            .map_err(|source| self.failed("inspect", source))?
+            .blocks()
+            .saturating_mul(512);
         let free = io::free_bytes(&self.path).map_err(StoreError::File)?;
         if bytes.saturating_sub(held) > free {
             return Err(self.failed("reserve space for", rustix::io::Errno::NOSPC.into()));

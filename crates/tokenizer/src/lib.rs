@@ -3,8 +3,7 @@
 //! What it is for: limits and budgets reserve before the engine is asked, so the gateway must know what the engine will
 //! count. [`Tokenizer`] is read from a GGUF header or from the files of a Hugging Face model and counts texts and
 //! conversations; [`ChatTemplate`] puts a conversation into words, for this crate and for the embedded engine alike, so
-//! that what is counted is what is computed; [`OutputCounter`] follows an answer while it streams; [`bytes_bound`] is
-//! what is left where no tokenizer is known.
+//! that what is counted is what is computed; [`bytes_bound`] is what is left where no tokenizer is known.
 //!
 //! What it must not know: engines, disks, HTTP, the shapes of any API.
 //!
@@ -22,7 +21,6 @@ mod byte_text;
 mod error;
 mod gguf;
 mod hugging_face;
-mod output;
 mod special;
 mod split;
 mod template;
@@ -33,6 +31,5 @@ mod word_piece;
 pub use bound::bytes_bound;
 pub use error::{CountError, TokenizerError};
 pub use hugging_face::HuggingFaceFiles;
-pub use output::OutputCounter;
 pub use template::{ChatTemplate, Message, Piece, Rendered, TemplateError};
 pub use tokenizer::{Cap, Tokenizer};

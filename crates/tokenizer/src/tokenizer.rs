@@ -88,13 +88,6 @@ impl Tokenizer {
         tally.tokens()
     }
 
-    /// Tokens of a piece of text that stands inside another: no marks around it.
-    pub fn count_inside(&self, text: &str) -> u64 {
-        let mut tally = Tally::new(Cap::none());
-        self.add(text, false, &mut tally);
-        tally.tokens()
-    }
-
     /// Tokens of a conversation, put into words by the model's template.
     pub fn count_chat(&self, messages: &[Message], cap: Cap) -> Result<u64, CountError> {
         let template = self.template.as_ref().ok_or(CountError::NoTemplate)?;

@@ -143,7 +143,6 @@ fn unrecorded(error: &AppendError) -> Consumed {
     match error {
         AppendError::DiskFull
         | AppendError::QueueFull { .. }
-        | AppendError::Behind { .. }
         | AppendError::Closed
         | AppendError::Record(_)
         | AppendError::Forwarded { .. } => Consumed::Nothing,

@@ -5,12 +5,12 @@ use super::error::ServeError;
 use crate::cli::enclave::Enclave;
 use hermetic_bounded_io::read_named;
 use hermetic_clock::Clock;
-use hermetic_config::{ClientCertificates, CrlOverdue};
+use hermetic_config::{ClientCertificates, CrlOverdue, TokenAlgorithm};
 use hermetic_diagnostics::Report;
 use hermetic_gateway::{ClientAuthentication, OverdueLists, Tls, TlsFiles, TlsLimits};
 use hermetic_identity::{
-    CertificateRule, CertificateRules, Condition, Field, GrantRules, Identity, IssuerSettings, Issuers,
-    IssuersParts, KeySource, Keys, Scopes, ThrottleOptions, issuer_tls,
+    Algorithm, CertificateRule, CertificateRules, Condition, Field, GrantRules, Identity, IssuerSettings,
+    Issuers, IssuersParts, KeySource, Keys, Scopes, ThrottleOptions, issuer_tls,
 };
 use hermetic_inference_api::Surface;
 use std::str::FromStr;
@@ -111,7 +111,7 @@ fn issuer(settings: &hermetic_config::Issuer) -> Result<IssuerSettings, ServeErr
             hermetic_config::IssuerKeys::Uri(url) => KeySource::Uri(url.clone()),
             hermetic_config::IssuerKeys::File(path) => KeySource::File(path.clone()),
         },
-        algorithms: settings.algorithms.iter().map(|a| read(a.as_str())).collect::<Result<_, _>>()?,
+        algorithms: settings.algorithms.iter().copied().map(algorithm).collect(),
         types: settings.token_types.clone(),
         leeway: settings.leeway,
         max_age: settings.max_age,
@@ -120,6 +120,20 @@ fn issuer(settings: &hermetic_config::Issuer) -> Result<IssuerSettings, ServeErr
         refresh: settings.refresh,
         grants: grants(&settings.grants, settings.groups_claim.clone())?,
     })
+}
+
+fn algorithm(configured: TokenAlgorithm) -> Algorithm {
+    match configured {
+        TokenAlgorithm::Rs256 => Algorithm::Rs256,
+        TokenAlgorithm::Rs384 => Algorithm::Rs384,
+        TokenAlgorithm::Rs512 => Algorithm::Rs512,
+        TokenAlgorithm::Ps256 => Algorithm::Ps256,
+        TokenAlgorithm::Ps384 => Algorithm::Ps384,
+        TokenAlgorithm::Ps512 => Algorithm::Ps512,
+        TokenAlgorithm::Es256 => Algorithm::Es256,
+        TokenAlgorithm::Es384 => Algorithm::Es384,
+        TokenAlgorithm::EdDsa => Algorithm::EdDsa,
+    }
 }
 
 fn rule(settings: &hermetic_config::CertificateRule) -> Result<CertificateRule, ServeError> {

@@ -1,6 +1,6 @@
 //! The scripts, run by a real server, against a model of what they should do.
 
-use crate::server::{Server, needs_server};
+use crate::redis::{Server, needs_server};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Two replicas, one budget.
 
-use crate::server::{MONTH, Node, Refused, Server, last_lease, needs_server, options, rule};
+use crate::redis::{Server, needs_server};
+use crate::server::{MONTH, Node, Refused, last_lease, options, rule};
 use hermetic_ids::RequestId;
 use hermetic_limits::{Amounts, Fold, HeadroomState, Hold, Length, Reservation, Unit, Window};
 use std::sync::Arc;
@@ -191,7 +192,7 @@ async fn a_flush_under_the_replicas_is_noticed_and_everything_said_again() {
     let mut held = Vec::new();
     for _ in 0..5 {
         held.extend(storm(&nodes, 100, 30).await.into_iter().filter_map(Result::ok));
-        assert_eq!(server.command(&["FLUSHALL"]).await, "+OK\r\n");
+        assert_eq!(server.command(&["FLUSHALL"]), "+OK\r\n");
     }
     for node in &nodes {
         node.stands(HeadroomState::Connected).await;

@@ -1,5 +1,6 @@
-//! A server of its own for a test, and replicas that use it.
+//! Replicas that use a server, and what they are asked for.
 
+use crate::redis::Server;
 use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_limits::{
@@ -8,107 +9,10 @@ use hermetic_limits::{
 };
 use hermetic_shared_counters::{OnLoss, SharedCounters, SharedOptions};
 use hermetic_telemetry::Metrics;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// `redis-server` or `valkey-server`, whichever is there.
-pub(crate) fn program() -> Option<&'static str> {
-    ["redis-server", "valkey-server"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok())
-}
-
-/// The test is left out, and says so, where neither is installed.
-macro_rules! needs_server {
-    () => {
-        if crate::server::program().is_none() {
-            println!(
-                "skipped: neither redis-server nor valkey-server is installed (scripts/requirements.sh --all)"
-            );
-            return;
-        }
-    };
-}
-pub(crate) use needs_server;
-
-pub(crate) struct Server {
-    pub(crate) port: u16,
-    folder: tempfile::TempDir,
-    child: Child,
-    arguments: Vec<String>,
-}
-
-impl Server {
-    pub(crate) fn start(arguments: &[&str]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
-        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let child = launch(port, &folder, &arguments);
-        Self { port, folder, child, arguments }
-    }
-
-    /// As when the machine under it dies: nothing is saved.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub(crate) fn start_again(&mut self) {
-        self.child = launch(self.port, &self.folder, &self.arguments);
-    }
-
-    /// One command, and the beginning of what came back.
-    pub(crate) async fn command(&self, words: &[&str]) -> String {
-        let stream = tokio::net::TcpSocket::new_v4().unwrap();
-        stream.set_nodelay(true).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "a test that plays the operator")]
-        let mut stream = stream.connect(([127, 0, 0, 1], self.port).into()).await.unwrap();
-        let mut out = format!("*{}\r\n", words.len());
-        words.iter().for_each(|word| out.push_str(&format!("${}\r\n{word}\r\n", word.len())));
-        stream.write_all(out.as_bytes()).await.unwrap();
-        let mut answer = vec![0; 4096];
-        let length = stream.read(&mut answer).await.unwrap();
-        String::from_utf8_lossy(&answer[..length]).into_owned()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn launch(port: u16, folder: &tempfile::TempDir, arguments: &[String]) -> Child {
-    let mut child = Command::new(program().unwrap())
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-        ])
-        .arg(folder.path())
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut lines = lines.map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("eady to accept connections")), "the server did not start");
-    // Whoever closes the pipe ends the server with its next line.
-    std::thread::spawn(move || lines.for_each(drop));
-    child
-}
 
 /// One rule for the whole site.
 pub(crate) fn rule(cap: u64, unit: Unit, window: Window) -> Rule {

@@ -1,6 +1,7 @@
 //! Servers that must not be used, and who must not use one.
 
-use crate::server::{MONTH, Node, Server, needs_server, options, rule};
+use crate::redis::{Server, needs_server};
+use crate::server::{MONTH, Node, options, rule};
 use hermetic_limits::{HeadroomState, Unit};
 use hermetic_shared_counters::{Secret, SharedOptions};
 
@@ -49,6 +50,6 @@ async fn whoever_leaves_in_good_order_gives_back_and_need_not_be_waited_for() {
     first.stands(HeadroomState::Connected).await;
     let _ = first.reserve(0).await.unwrap().refund();
     first.stop().await;
-    assert_eq!(server.command(&["HLEN", "hermetic:instances"]).await, ":0\r\n");
-    assert_eq!(server.command(&["SCARD", "hermetic:mine:a"]).await, ":0\r\n");
+    assert_eq!(server.command(&["HLEN", "hermetic:instances"]), ":0\r\n");
+    assert_eq!(server.command(&["SCARD", "hermetic:mine:a"]), ":0\r\n");
 }
