@@ -8,6 +8,8 @@ mod content;
 mod enclave;
 #[path = "it/front.rs"]
 mod front;
+#[path = "it/full_disk.rs"]
+mod full_disk;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "../../gateway/tests/it/issuer.rs"]

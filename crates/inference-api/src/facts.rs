@@ -19,13 +19,12 @@ pub struct RequestFacts {
     pub prompts: u64,
     /// `max_completion_tokens` and `max_tokens`, where they stand.
     pub(crate) cap_spans: [Option<Range<usize>>; 2],
-    pub(crate) metadata_span: Option<Range<usize>>,
     /// The request asks for inputs to be cut to fit (`truncate_prompt_tokens`).
     pub truncates: bool,
     /// What the model is asked: `messages`, `prompt`, `input`.
     pub(crate) input_span: Range<usize>,
     pub(crate) tools_span: Option<Range<usize>>,
-    /// What the caller says of the request in `metadata`: names and texts, sorted by name.
+    /// What the caller says of the request, in `metadata` and by [`RequestFacts::say`]: names and texts, sorted by name.
     pub metadata: Vec<(String, String)>,
     pub(crate) model_span: Range<usize>,
     pub(crate) usage: UsageWish,
@@ -105,7 +104,6 @@ impl RequestFacts {
                 .filter(|_| surface == Surface::Completions)
                 .map_or(1, |span| prompts(object.raw(&span))),
             cap_spans: ["max_completion_tokens", "max_tokens"].map(|key| object.get(key)),
-            metadata_span: object.get("metadata"),
             truncates: object.get("truncate_prompt_tokens").is_some_and(|span| object.raw(&span) != b"null"),
             input_span,
             tools_span: object.get("tools").filter(|span| object.raw(span) != b"null"),
@@ -116,17 +114,33 @@ impl RequestFacts {
         })
     }
 
-    /// What the caller says about the request in `metadata`, of the keys that somebody looks at. What is not a text has
-    /// no value here.
-    pub fn metadata(&self, body: &[u8], keys: &[String]) -> Vec<(String, String)> {
-        let raw = self.metadata_span.clone().and_then(|span| body.get(span)).unwrap_or_default();
-        let Ok(members) = json::members(raw) else { return Vec::new() };
-        let named = members.iter().filter_map(|member| {
-            let key = json::decode_string(raw.get(member.key.clone())?)?;
-            let value = json::decode_string(raw.get(member.value.clone())?)?;
-            keys.iter().any(|wanted| *wanted == key).then(|| (key.into_owned(), value.into_owned()))
-        });
-        named.collect()
+    /// Adds what a header says of the request. What the body says under the same name stands. The bounds are the body's.
+    pub fn say(&mut self, name: &str, value: &str) -> Result<(), RequestMistake> {
+        let Err(place) = self.metadata.binary_search_by(|(known, _)| known.as_str().cmp(name)) else {
+            return Ok(());
+        };
+        if self.metadata.len() >= METADATA_PAIRS_MAX {
+            return Err(RequestMistake::metadata("at most 16 strings, with those of headers", "more"));
+        }
+        check_pair(name, value)?;
+        self.metadata.insert(place, (name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+}
+
+fn check_pair(name: &str, value: &str) -> Result<(), RequestMistake> {
+    if name.chars().count() > METADATA_NAME_MAX || value.chars().count() > METADATA_VALUE_MAX {
+        return Err(RequestMistake::metadata(
+            "names of at most 64 and strings of at most 512 characters",
+            "longer ones",
+        ));
+    }
+    Ok(())
+}
+
+impl RequestMistake {
+    fn metadata(expected: &'static str, found: &'static str) -> Self {
+        Self::Type { field: "metadata", expected, found }
     }
 }
 
@@ -198,26 +212,19 @@ impl<'a> Object<'a> {
     }
 
     fn metadata(&self) -> Result<Vec<(String, String)>, RequestMistake> {
-        const FIELD: &str = "metadata";
-        let Some(raw) = self.get(FIELD).map(|span| self.raw(&span)).filter(|raw| *raw != b"null") else {
+        let Some(raw) = self.get("metadata").map(|span| self.raw(&span)).filter(|raw| *raw != b"null") else {
             return Ok(Vec::new());
         };
-        let wrong = |expected, found| RequestMistake::Type { field: FIELD, expected, found };
-        let members = json::members(raw).map_err(|_| wrong("an object of strings", kind_of(raw)))?;
+        let no_strings = |raw| RequestMistake::metadata("an object of strings", kind_of(raw));
+        let members = json::members(raw).map_err(|_| no_strings(raw))?;
         if members.len() > METADATA_PAIRS_MAX {
-            return Err(wrong("an object of at most 16 strings", "more"));
+            return Err(RequestMistake::metadata("an object of at most 16 strings", "more"));
         }
         let mut pairs = Vec::with_capacity(members.len());
         for (name, span) in Object::new(raw, &members)?.members {
             let raw = raw.get(span).unwrap_or_default();
-            let value =
-                json::decode_string(raw).ok_or_else(|| wrong("an object of strings", kind_of(raw)))?;
-            if name.chars().count() > METADATA_NAME_MAX || value.chars().count() > METADATA_VALUE_MAX {
-                return Err(wrong(
-                    "names of at most 64 and strings of at most 512 characters",
-                    "longer ones",
-                ));
-            }
+            let value = json::decode_string(raw).ok_or_else(|| no_strings(raw))?;
+            check_pair(&name, &value)?;
             pairs.push((name.into_owned(), value.into_owned()));
         }
         pairs.sort_unstable();
@@ -334,6 +341,18 @@ mod tests {
         }
         let twice = with("{\"k\":\"a\",\"\\u006b\":\"b\"}");
         assert!(matches!(twice, Err(RequestMistake::DuplicateKey { .. })));
+    }
+
+    #[test]
+    fn headers_add_to_metadata_within_its_bounds_and_the_body_has_the_last_word() {
+        let mut facts = chat("{\"model\":\"m\",\"messages\":[],\"metadata\":{\"case\":\"7\"}}").unwrap();
+        facts.say("case", "8").unwrap();
+        facts.say("area", "north").unwrap();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(facts.metadata, [pair("area", "north"), pair("case", "7")]);
+        assert!(facts.say("long", &"v".repeat(513)).is_err());
+        (0..14).for_each(|number| facts.say(&format!("k{number}"), "v").unwrap());
+        assert!(facts.say("one-more", "v").is_err());
     }
 
     #[test]

@@ -29,9 +29,6 @@ const DOWNGRADES_MAX: usize = 4;
 /// How often headroom is asked for: what was given may have been taken by another request.
 const HEADROOM_TRIES: usize = 3;
 
-/// The header in which a caller says something about a request: `x-hermetic-metadata-NAME`.
-const METADATA_HEADER: &str = "x-hermetic-metadata-";
-
 /// A request for which everything it may use is held.
 #[derive(Debug)]
 pub(crate) struct Reserved {
@@ -145,28 +142,20 @@ async fn hold(thread: &Thread, routed: &Routed, most: &Amounts) -> Result<Reserv
     Err(LimitRefused::Away)
 }
 
-/// What the caller says about the request, of the keys that rules look at: in the body, or else in a header.
+/// What is known of the request by the keys that rules look at.
 fn metadata(asked: &Asked, keys: &[String]) -> Vec<(String, String)> {
-    if keys.is_empty() {
-        return Vec::new();
-    }
-    // What the credential says of its holder is proved, and wins.
-    let proved = keys.iter().filter_map(|key| {
-        asked.who.metadata().get(key.as_str()).map(|value| (key.clone(), value.as_str().to_owned()))
-    });
-    let mut said: Vec<(String, String)> = proved.collect();
-    for (key, value) in asked.facts.metadata(&asked.body, keys) {
-        if said.iter().all(|(known, _)| *known != key) {
-            said.push((key, value));
+    let value_of = |key: &String| {
+        // What the credential says of its holder is proved, and wins.
+        if let Some(proved) = asked.who.metadata().get(key.as_str()) {
+            return Some(proved.as_str().to_owned());
         }
-    }
-    for key in keys.iter().filter(|key| said.iter().all(|(known, _)| known != *key)).collect::<Vec<_>>() {
-        let header = asked.accepted.headers.get(format!("{METADATA_HEADER}{}", key.to_ascii_lowercase()));
-        if let Some(value) = header.and_then(|value| value.to_str().ok()) {
-            said.push((key.clone(), value.to_owned()));
-        }
-    }
-    said
+        // Names that came in headers have lost their capitals.
+        let said = |(name, _): &&(String, String)| name == key;
+        let in_header = |(name, _): &&(String, String)| *name == key.to_ascii_lowercase();
+        let pairs = || asked.facts.metadata.iter();
+        pairs().find(said).or_else(|| pairs().find(in_header)).map(|(_, value)| value.clone())
+    };
+    keys.iter().filter_map(|key| value_of(key).map(|value| (key.clone(), value))).collect()
 }
 
 /// Another model that is to be asked instead, if the caller may use it and it is to be had. If not, what was refused

@@ -7,9 +7,12 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
 use bytes::Bytes;
 use hermetic_identity::Authenticated;
-use hermetic_inference_api::RequestFacts;
+use hermetic_inference_api::{RequestFacts, RequestMistake};
 use http_body::Body;
 use hyper::body::Incoming;
+
+/// The header in which a caller says something of a request where it cannot in the body: `x-hermetic-metadata-NAME`.
+const METADATA_HEADER: &str = "x-hermetic-metadata-";
 
 /// Copies of a body that are kept until its request is settled: as it came, and as it was edited for the engine.
 const COPIES: usize = 2;
@@ -33,9 +36,22 @@ pub(crate) async fn read(
         Ok(body) => body,
         Err(error) => return Err(RefusalKind::Body(error).of(accepted.request)),
     };
-    let facts = RequestFacts::read(accepted.surface, &body)
-        .map_err(|mistake| RefusalKind::Mistake(mistake).of(accepted.request))?;
+    let facts =
+        understood(&accepted, &body).map_err(|mistake| RefusalKind::Mistake(mistake).of(accepted.request))?;
     Ok(Asked { accepted, who, body, facts })
+}
+
+/// What the body asks for, and what body and headers say of it.
+fn understood(accepted: &Accepted, body: &[u8]) -> Result<RequestFacts, RequestMistake> {
+    let mut facts = RequestFacts::read(accepted.surface, body)?;
+    for (name, value) in &accepted.headers {
+        let Some(name) = name.as_str().strip_prefix(METADATA_HEADER) else { continue };
+        // What is no text says nothing.
+        if let Ok(value) = value.to_str() {
+            facts.say(name, value)?;
+        }
+    }
+    Ok(facts)
 }
 
 /// The whole body, in memory that was granted before the first byte of it was read.

@@ -77,6 +77,8 @@ async fn a_record_holds_every_fact_the_decision_could_depend_on_and_the_commit()
     });
     assert_eq!(answer.status, 200);
     assert_eq!(ask(&mut client, &classified, chat_about("us")).await.code(), "E0921");
+    let in_a_header = [("x-hermetic-metadata-region", "us")];
+    assert_eq!(ask(&mut client, &in_a_header, chat("chat-model", false)).await.code(), "E0921");
     drop(client);
     let records = site.records_after_drain().await;
     let Event::RequestAdmitted(admitted) = &records[0] else { panic!("{records:?}") };
