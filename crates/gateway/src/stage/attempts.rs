@@ -57,9 +57,17 @@ fn give_back(thread: &Thread, tried: Tried) {
 /// One attempt, and a second beside it when the first is slow and the plan says so. Only streams begin before they are
 /// computed, so only they tell slow from long.
 async fn hedged(thread: &Thread, reserved: &Reserved, index: usize) -> Tried {
-    let asked = |reason| Put::asked(reserved, reason);
     let after = reserved.asked.facts.stream.then(|| reserved.route.plan.hedge_after()).flatten();
-    let Some(after) = after else { return attempt(thread, reserved, index, asked(Reason::Next)).await };
+    match after {
+        None => attempt(thread, reserved, index, Put::asked(reserved, Reason::Next)).await,
+        // Boxed: it holds two attempts, and few plans hedge.
+        Some(after) => Box::pin(beside(thread, reserved, index, after)).await,
+    }
+}
+
+/// One attempt, and after a while a second.
+async fn beside(thread: &Thread, reserved: &Reserved, index: usize, after: Duration) -> Tried {
+    let asked = |reason| Put::asked(reserved, reason);
     let first_entry = reserved.course.borrow().next_entry();
     let mut first = pin!(attempt(thread, reserved, index, asked(Reason::Next)));
     if let Ok(tried) = tokio::time::timeout(after, first.as_mut()).await {

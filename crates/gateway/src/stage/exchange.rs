@@ -48,7 +48,8 @@ pub(crate) async fn exchange(
 ) -> Result<Response<AnswerBody>, Refused> {
     let request = admitting.reserved.asked.accepted.request;
     let (reply, answered) = oneshot::channel();
-    let task = run(Rc::clone(thread), admitting, reply);
+    // Boxed, for a task is moved several times before it first runs and once when it has ended.
+    let task = Box::pin(run(Rc::clone(thread), admitting, reply));
     thread.tasks.spawn_local(task);
     // The task always replies unless it was lost with its thread.
     answered.await.unwrap_or_else(|_| Err(RefusalKind::Draining.of(request)))
@@ -106,7 +107,8 @@ async fn hand_on(
             match admission.durable().await {
                 Ok(admitted) => {
                     let source = stream::Source { opened, lease, usage_is_ours, attempt, timeouts };
-                    stream::hand_on(thread, reserved, admitted, (head, source), reply).await;
+                    // Boxed: a plain answer, which has no use for it, need not carry the room for it around.
+                    Box::pin(stream::hand_on(thread, reserved, admitted, (head, source), reply)).await;
                 }
                 Err(error) => drop(reply.send(unrecorded(error))),
             }
