@@ -114,6 +114,12 @@ impl RequestFacts {
         })
     }
 
+    /// Whether a message may be made of parts: false when certainly none is. A look, much cheaper than reading them.
+    pub fn has_parts(&self, body: &[u8]) -> bool {
+        let messages = body.get(self.input_span.clone()).and_then(|input| input.get(1..)).unwrap_or_default();
+        memchr::memchr(b'[', messages).is_some()
+    }
+
     /// Adds what a header says of the request. What the body says under the same name stands. The bounds are the body's.
     pub fn say(&mut self, name: &str, value: &str) -> Result<(), RequestMistake> {
         let Err(place) = self.metadata.binary_search_by(|(known, _)| known.as_str().cmp(name)) else {

@@ -49,7 +49,7 @@ pub(crate) async fn attempts(thread: &Thread, reserved: &Reserved) -> Result<Ans
 
 /// An answer that is not handed on was read to its end all the same: its connection can carry another request.
 fn give_back(thread: &Thread, tried: Tried) {
-    if let Ok(Answer { body: AnswerBytes::Whole(_), lease, .. }) = tried.result {
+    if let Ok(Answer { body: AnswerBytes::Whole(..), lease, .. }) = tried.result {
         thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
     }
 }
@@ -148,13 +148,13 @@ fn judge(reserved: &Reserved, called: &Called, attempt: &mut Ongoing) -> bool {
         return elsewhere;
     }
     match &called.body {
-        AnswerBytes::Whole(body) => {
+        AnswerBytes::Whole(body, facts) => {
             attempt.first_arrived();
             if reserved.route.plan.has_choice() && !looks_like_json(body) {
                 attempt.end(AttemptOutcome::Malformed, Ended::Fault);
                 return true;
             }
-            attempt.used(usage(&AnswerFacts::of_answer(body)));
+            attempt.used(usage(facts));
             attempt.end(AttemptOutcome::Answered, Ended::Well);
             false
         }

@@ -14,7 +14,7 @@ use crate::trace::TRACEPARENT;
 use crate::upstream::{Lease, UpstreamError};
 use bytes::Bytes;
 use hermetic_inference_api::{
-    Event, EventScanner, RequestFacts, Surface, ask_for_usage, cap_output, replace_model,
+    AnswerFacts, Event, EventScanner, RequestFacts, Surface, ask_for_usage, cap_output, replace_model,
 };
 use hermetic_ledger::record::Outcome;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
@@ -38,7 +38,8 @@ pub(crate) struct Answer {
 
 #[derive(Debug)]
 pub(crate) enum AnswerBytes {
-    Whole(Bytes),
+    /// With what it says of itself.
+    Whole(Bytes, AnswerFacts),
     Stream(Opened),
 }
 
@@ -146,7 +147,9 @@ pub(crate) async fn call(
             let waits = reserved.route.plan.has_choice() || planned.timeouts.first_token.is_some();
             AnswerBytes::Stream(open(thread, incoming, waits.then_some(first)).await?)
         } else {
-            AnswerBytes::Whole(whole(thread, &mut incoming, patience.idle).await.map_err(CallError::Answer)?)
+            let body = whole(thread, &mut incoming, patience.idle).await.map_err(CallError::Answer)?;
+            let facts = AnswerFacts::of_answer(&body);
+            AnswerBytes::Whole(body, facts)
         };
         Ok(Called { head, body, lease, usage_is_ours, patience })
     };

@@ -60,7 +60,9 @@ pub(crate) async fn count(thread: &Thread, routed: Routed) -> Result<Counted, Re
             refuse_too_long(&routed, &measure, context)?;
             measure
         }
-        None => Measure::of_bytes(&routed.asked.body, routed.asked.accepted.surface, context),
+        None => {
+            Measure::of_bytes(&routed.asked.body, &routed.asked.facts, routed.asked.accepted.surface, context)
+        }
     };
     let prompt = PromptCount { tokens: measure.tokens, by: measure.by };
     thread.shared.metrics.gateway.counted(match prompt.by {

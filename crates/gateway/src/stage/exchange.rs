@@ -96,13 +96,15 @@ async fn hand_on(
 ) {
     let unrecorded = |error| Err(leave_unrecorded(thread, reserved, error));
     match answered {
-        Ok(Answer { head, body: AnswerBytes::Whole(body), lease, .. }) => match admission.in_line().await {
-            Ok(admitting) => {
-                let plain = whole::Plain { head, body, lease };
-                whole::hand_on(thread, reserved, admitting, plain, reply).await;
+        Ok(Answer { head, body: AnswerBytes::Whole(body, facts), lease, .. }) => {
+            match admission.in_line().await {
+                Ok(admitting) => {
+                    let plain = whole::Plain { head, body, facts, lease };
+                    whole::hand_on(thread, reserved, admitting, plain, reply).await;
+                }
+                Err(error) => drop(reply.send(unrecorded(error))),
             }
-            Err(error) => drop(reply.send(unrecorded(error))),
-        },
+        }
         Ok(Answer { head, body: AnswerBytes::Stream(opened), lease, usage_is_ours, attempt, timeouts }) => {
             match admission.durable().await {
                 Ok(admitted) => {

@@ -164,7 +164,7 @@ async fn take_over(thread: &Thread, reserved: &Reserved, rest: Option<&Rest>) ->
             AnswerBytes::Stream(opened) if !elsewhere => {
                 return Some(Source { opened, lease, usage_is_ours, attempt, timeouts });
             }
-            AnswerBytes::Stream(_) | AnswerBytes::Whole(_) => {}
+            AnswerBytes::Stream(_) | AnswerBytes::Whole(..) => {}
         }
     }
 }

@@ -20,6 +20,7 @@ use http::StatusCode;
 pub(crate) struct Plain {
     pub(crate) head: AnswerHead,
     pub(crate) body: Bytes,
+    pub(crate) facts: AnswerFacts,
     pub(crate) lease: Lease,
 }
 
@@ -30,10 +31,10 @@ pub(crate) async fn hand_on(
     plain: Plain,
     reply: Reply,
 ) {
-    let Plain { head, body, lease } = plain;
+    let Plain { head, body, facts, lease } = plain;
     thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
     let request = reserved.asked.accepted.request;
-    let (ending, result) = ending_of(thread, reserved, head.status, body);
+    let (ending, result) = ending_of(thread, reserved, (head.status, facts), body);
     let settled = settle(thread, reserved, admitting, ending).await;
     let response = match (settled, result) {
         (Err(unsettled), _) => Err(unsettled.of(request)),
@@ -47,10 +48,9 @@ pub(crate) async fn hand_on(
 fn ending_of(
     thread: &Thread,
     reserved: &Reserved,
-    status: StatusCode,
+    (status, facts): (StatusCode, AnswerFacts),
     body: Bytes,
 ) -> (Ending, Result<Bytes, RefusalKind>) {
-    let facts = AnswerFacts::of_answer(&body);
     let (outcome, consumed) = match status {
         status if status.is_success() => (Outcome::Completed, Consumed::Answer),
         // What an engine refuses it has not computed.

@@ -98,7 +98,12 @@ impl Measure {
 
     /// The most it can be: a token is a byte at least, a template adds a little, and no conversation is longer than the
     /// context it is answered in.
-    pub(crate) fn of_bytes(body: &Bytes, surface: Surface, context: Option<u64>) -> Self {
+    pub(crate) fn of_bytes(
+        body: &Bytes,
+        facts: &RequestFacts,
+        surface: Surface,
+        context: Option<u64>,
+    ) -> Self {
         let mut tokens = u64::try_from(body.len()).unwrap_or(u64::MAX);
         if !body.is_ascii() || body.contains(&b'\\') {
             // A text that its reader folds may grow beyond its bytes.
@@ -107,17 +112,15 @@ impl Measure {
                 tokens = tokens.saturating_add(grown);
             });
         }
-        let input = RequestFacts::read(surface, body).ok();
-        let input = input.as_ref().and_then(|facts| PromptInput::read(surface, body, facts));
-        let prompts = match &input {
-            Some(PromptInput::Texts(texts)) => texts.len().max(1) as u64,
-            Some(PromptInput::Chat(_)) | None => 1,
-        };
+        let (mut prompts, mut media) = (1, 0);
+        if surface != Surface::ChatCompletions || facts.has_parts(body) {
+            match PromptInput::read(surface, body, facts) {
+                Some(PromptInput::Texts(texts)) => prompts = texts.len().max(1) as u64,
+                Some(PromptInput::Chat(chat)) => media = chat.media,
+                None => {}
+            }
+        }
         if surface == Surface::ChatCompletions {
-            let media = match &input {
-                Some(PromptInput::Chat(chat)) => chat.media,
-                Some(PromptInput::Texts(_)) | None => 0,
-            };
             tokens =
                 tokens.saturating_add(TEMPLATE_TOKENS).saturating_add(media.saturating_mul(MEDIA_TOKENS));
         }
@@ -132,18 +135,22 @@ impl Measure {
 mod tests {
     use super::*;
 
+    fn of_bytes(body: &'static str, surface: Surface, context: Option<u64>) -> Measure {
+        let body = Bytes::from(body);
+        Measure::of_bytes(&body, &RequestFacts::read(surface, &body).unwrap(), surface, context)
+    }
+
     #[test]
     fn bytes_bound_what_a_reader_may_make_of_a_text() {
-        let body = Bytes::from_static(br#"{"model":"m","input":["\ufdfa","abc"]}"#);
-        let measure = Measure::of_bytes(&body, Surface::Embeddings, None);
-        assert_eq!(measure.tokens, body.len() as u64 + 30);
-        assert_eq!(Measure::of_bytes(&body, Surface::Embeddings, Some(8)).tokens, 16);
+        let body = r#"{"model":"m","input":["\ufdfa","abc"]}"#;
+        assert_eq!(of_bytes(body, Surface::Embeddings, None).tokens, body.len() as u64 + 30);
+        assert_eq!(of_bytes(body, Surface::Embeddings, Some(8)).tokens, 16);
     }
 
     #[test]
     fn pictures_of_unknown_size_are_allowed_for() {
         let picture = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#;
-        let measure = Measure::of_bytes(&Bytes::from(picture), Surface::ChatCompletions, None);
+        let measure = of_bytes(picture, Surface::ChatCompletions, None);
         assert_eq!(measure.tokens, picture.len() as u64 + TEMPLATE_TOKENS + MEDIA_TOKENS);
         assert_eq!(Measure::of(&[], CountedBy::Engine), None);
     }
