@@ -1,6 +1,6 @@
 # Thin on purpose: each target is one line that can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-all bench bench-gateway soak lint docs clean-demo requirements build
+.PHONY: help up demo test test-all bench bench-gateway bench-stages soak lint docs clean-demo requirements build
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
@@ -24,6 +24,10 @@ bench: ## Measure against a floor or a peer in the same run; results in bench/re
 
 bench-gateway: ## The gateway beside nginx and other gateways, about ten minutes (QUICK=1: three)
 	@sh scripts/bench-gateway.sh $(if $(QUICK),--quick)
+
+bench-stages: ## What each stage of a request costs, under callgrind, about two minutes
+	@$(PYTHON) scripts/bench_stages.py
+	@$(PYTHON) scripts/quote_results.py
 
 soak: ## Millions of mixed requests, then every book compared (REQUESTS=200000: a minute)
 	cargo build --release --locked -p hermetic -p hermetic-bench

@@ -1,4 +1,4 @@
-"""Writes the figures of bench/results/{gateway,soak}.json into docs/performance.md, between the marks of each.
+"""Writes the figures of bench/results/{gateway,stages,soak}.json into docs/performance.md, between the marks of each.
 
 The page quotes a committed result and nothing else; so that it cannot drift, nobody types the figures.
 """
@@ -90,9 +90,18 @@ def soak():
     yield from table(["", ""], rows)
 
 
+def stages():
+    result = json.loads((ROOT / "bench" / "results" / "stages.json").read_text())
+    yield f"Measured {result['date'][:10]}; " + ", ".join(f"{name}: {version}" for name, version in result["versions"].items()) + "."
+    yield ""
+    plain, governed = result["stages"]["plain"], result["stages"]["governed"]
+    rows = ([name, shown(plain.get(name)), shown(cost)] for name, cost in governed.items())
+    yield from table(["instructions a request", "plain", "governed"], rows)
+
+
 def main():
     page = PAGE.read_text()
-    for name, quote in (("gateway", gateway), ("soak", soak)):
+    for name, quote in (("gateway", gateway), ("stages", stages), ("soak", soak)):
         if not (ROOT / "bench" / "results" / f"{name}.json").exists():
             continue
         begin, end = f"<!-- {name}.json -->\n", f"<!-- end of {name}.json -->"
