@@ -133,8 +133,8 @@ pub(crate) struct Gateway {
     /// Address and port to listen on. `0.0.0.0:8080` listens on every interface.
     #[schemars(extend("format" = "listen-address"))]
     pub(crate) listen: String,
-    /// Threads that serve requests, each with connections of its own. One forwards tens of thousands of requests a
-    /// second; the other cores are better left to the engines.
+    /// Threads that serve requests, each with connections of its own. One forwards thousands of requests a second; the
+    /// other cores are better left to the engines.
     #[schemars(range(min = 1, max = 256))]
     pub(crate) threads: u32,
     /// TLS on the listener. Without it, requests come in over plain HTTP.

@@ -12,11 +12,11 @@ pub struct GatewayOptions {
     /// Where to listen. Port 0 picks a free one.
     pub listen: SocketAddr,
     /// Threads that serve requests, each with its own listener, runtime and connections to engines, so that they share
-    /// nothing they would have to lock. Default 1: a thread forwards tens of thousands of requests a second, and on the
+    /// nothing they would have to lock. Default 1: a thread forwards thousands of requests a second, and on the
     /// machine that also runs the model the other cores are better spent there.
     pub threads: usize,
     /// Client connections open at once; one more is answered 503 and closed. Default 4,096: a connection that streams
-    /// costs about 30 KiB, so this is about 120 MiB.
+    /// takes about 100 KiB, so this is about 400 MiB.
     /// When they are full, one that waits for its next request is closed to make room.
     pub connections_max: usize,
     /// Client connections open at once from one address; one more is answered 429 and closed. Default 0, which is no

@@ -16,6 +16,8 @@ mod identity;
 mod issuer;
 #[path = "it/kills.rs"]
 mod kills;
+#[path = "it/limits.rs"]
+mod limits;
 #[path = "it/policy.rs"]
 mod policy;
 #[path = "it/protection.rs"]

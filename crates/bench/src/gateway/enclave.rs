@@ -34,7 +34,7 @@ impl Plan {
 }
 
 /// The models that are served: the mock engine under names that tell it how to behave.
-const MODELS: [&str; 3] = ["bench", "bench:tps-50:out-50", "bench:tps-2:out-16"];
+const MODELS: [&str; 3] = ["bench", "bench:tps-50:out-50", "bench:tps-2:out-8"];
 const SOAK_MODELS: [&str; 4] = ["bench:500", "bench:reset", "bench:tps-20:out-40", "bench:wait-150"];
 
 /// Starts `hermetic serve` on `cores`, with its state in `place`.

@@ -16,7 +16,7 @@ pub(super) struct Peer {
     path: &'static str,
     model: &'static str,
     /// A path that is answered with success once it is ready.
-    ready: &'static str,
+    ready: Option<&'static str>,
     /// It listens where it wants and prints the address.
     says_its_port: bool,
 }
@@ -27,7 +27,7 @@ pub(super) const PEERS: [Peer; 4] = [
         ratio: "plain_vs_litellm",
         path: "/v1/chat/completions",
         model: "bench",
-        ready: "/health/liveliness",
+        ready: Some("/health/liveliness"),
         says_its_port: false,
     },
     Peer {
@@ -35,7 +35,7 @@ pub(super) const PEERS: [Peer; 4] = [
         ratio: "plain_vs_portkey",
         path: "/v1/chat/completions",
         model: "bench",
-        ready: "/",
+        ready: Some("/"),
         says_its_port: false,
     },
     Peer {
@@ -43,7 +43,7 @@ pub(super) const PEERS: [Peer; 4] = [
         ratio: "plain_vs_tensorzero",
         path: "/openai/v1/chat/completions",
         model: "tensorzero::model_name::bench",
-        ready: "/status",
+        ready: None,
         says_its_port: true,
     },
     Peer {
@@ -51,7 +51,7 @@ pub(super) const PEERS: [Peer; 4] = [
         ratio: "plain_vs_vllm_router",
         path: "/v1/chat/completions",
         model: "bench",
-        ready: "/health",
+        ready: Some("/health"),
         says_its_port: false,
     },
 ];
@@ -86,7 +86,9 @@ impl Peer {
                 format!("x-portkey-custom-host: http://127.0.0.1:{engine_port}/v1"),
             ];
         }
-        subject.wait_until_ready(self.ready)?;
+        if let Some(path) = self.ready {
+            subject.wait_until_ready(path)?;
+        }
         Ok(subject)
     }
 }

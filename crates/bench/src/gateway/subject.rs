@@ -83,7 +83,7 @@ impl Subject {
         option("port", self.port.to_string());
         option("connections", load.connections.to_string());
         option("seconds", load.seconds.to_string());
-        option("warm-up", (load.seconds / 4.0).clamp(0.3, 1.0).to_string());
+        option("warm-up", (load.seconds / 4.0).clamp(0.3, 2.0).to_string());
         option("prompt-bytes", load.prompt_bytes.to_string());
         option("path", self.path.clone());
         option("key", self.key.clone());
