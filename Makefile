@@ -22,7 +22,7 @@ test-all: test demo ## Run the tests and the demo
 bench: ## Measure against a floor or a peer in the same run; results in bench/results
 	@sh scripts/bench.sh
 
-bench-gateway: ## The gateway beside nginx and other gateways, about ten minutes (QUICK=1: three)
+bench-gateway: ## The gateway beside nginx and other gateways, ten minutes after a build of what ships (QUICK=1: three)
 	@sh scripts/bench-gateway.sh $(if $(QUICK),--quick)
 
 bench-stages: ## What each stage of a request costs, under callgrind, about two minutes
