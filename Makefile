@@ -30,7 +30,8 @@ bench-stages: ## What each stage of a request costs, under callgrind, about two 
 	@$(PYTHON) scripts/quote_results.py
 
 soak: ## Millions of mixed requests, then every book compared (REQUESTS=200000: a minute)
-	cargo build --release --locked -p hermetic -p hermetic-bench
+	cargo build --profile dist --locked -p hermetic
+	cargo build --release --locked -p hermetic-bench
 	taskset -c 1 target/release/hermetic-bench soak --requests $(or $(REQUESTS),5000000) --out bench/results
 	@$(PYTHON) scripts/quote_results.py
 

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     requests: u64,
     #[arg(long, default_value_t = 96)]
     connections: usize,
-    #[arg(long, default_value = "target/release/hermetic")]
+    #[arg(long, default_value = "target/dist/hermetic")]
     hermetic: PathBuf,
 }
 

@@ -10,7 +10,7 @@ mod cli;
 mod output;
 mod serving;
 
-/// A request makes a few hundred small allocations on the thread that frees them again: what this one is good at.
+/// A request makes many small allocations on the thread that frees them again: what this one is good at.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

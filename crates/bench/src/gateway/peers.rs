@@ -15,10 +15,9 @@ pub(super) struct Peer {
     pub(super) ratio: &'static str,
     path: &'static str,
     model: &'static str,
-    /// A path that is answered with success once it is ready.
+    /// A path that is answered with success once it is ready. `None`: it listens where it wants, and prints the address
+    /// once it does.
     ready: Option<&'static str>,
-    /// It listens where it wants and prints the address.
-    says_its_port: bool,
 }
 
 pub(super) const PEERS: [Peer; 4] = [
@@ -28,7 +27,6 @@ pub(super) const PEERS: [Peer; 4] = [
         path: "/v1/chat/completions",
         model: "bench",
         ready: Some("/health/liveliness"),
-        says_its_port: false,
     },
     Peer {
         name: "portkey",
@@ -36,7 +34,6 @@ pub(super) const PEERS: [Peer; 4] = [
         path: "/v1/chat/completions",
         model: "bench",
         ready: Some("/"),
-        says_its_port: false,
     },
     Peer {
         name: "tensorzero",
@@ -44,7 +41,6 @@ pub(super) const PEERS: [Peer; 4] = [
         path: "/openai/v1/chat/completions",
         model: "tensorzero::model_name::bench",
         ready: None,
-        says_its_port: true,
     },
     Peer {
         name: "vllm-router",
@@ -52,7 +48,6 @@ pub(super) const PEERS: [Peer; 4] = [
         path: "/v1/chat/completions",
         model: "bench",
         ready: Some("/health"),
-        says_its_port: false,
     },
 ];
 
@@ -69,7 +64,7 @@ impl Peer {
         let port = free_port()?;
         let (port_text, engine_text) = (port.to_string(), engine_port.to_string());
         let command = ["sh", script, "start", self.name, &port_text, &engine_text];
-        let (process, port) = if self.says_its_port {
+        let (process, port) = if self.ready.is_none() {
             let (process, line) = Running::start_and_hear(&core.to_string(), &command)?;
             let port = line.trim_start_matches("http://127.0.0.1:").split('/').next().unwrap_or_default();
             let port = port.parse().with_context(|| format!("not an address: `{line}`"))?;
