@@ -2,11 +2,12 @@
 
 use crate::bpe::Bpe;
 use crate::error::TokenizerError;
+use crate::reader::Reader;
 use crate::special::{Kind, Specials};
-use crate::split::Split;
+use crate::split::{Pattern, Split};
 use crate::template::ChatTemplate;
 use crate::tokenizer::{Model, Tokenizer};
-use crate::word_piece::{Folding, Reader, WordPiece};
+use crate::word_piece::{Folding, WordPiece};
 use hermetic_gguf::{Array, Header, Value};
 
 /// Marks the beginning of a word in WordPiece vocabularies written as GGUF.
@@ -98,7 +99,8 @@ impl Tokenizer {
             }
         };
         let template = template(header, tokens)?;
-        Ok(Self { model, specials, edges, chat_edges: true, composes: false, template })
+        let composed_specials = Specials::none();
+        Ok(Self { model, specials, composed_specials, edges, chat_edges: true, composes: false, template })
     }
 }
 
@@ -149,7 +151,8 @@ fn byte_level(header: &Header, tokens: &[String]) -> Result<(Model, u64), Tokeni
     let bpe = Bpe::new(tokens, &merges, cutting.whole_first)?;
     let begins = flag(header, "tokenizer.ggml.add_bos_token").unwrap_or(cutting.begins);
     let ends = flag(header, "tokenizer.ggml.add_eos_token").unwrap_or(false);
-    Ok((Model::Bpe { bpe: Box::new(bpe), split: cutting.split }, u64::from(begins) + u64::from(ends)))
+    let split = Split { pattern: cutting.pattern, reader: Reader::LlamaCpp };
+    Ok((Model::Bpe { bpe: Box::new(bpe), split }, u64::from(begins) + u64::from(ends)))
 }
 
 /// The space between two halves is never the first character: that would be the space itself, merged.
@@ -165,7 +168,7 @@ fn halves(merge: &str) -> (&str, &str) {
 
 /// What the name of a pre-tokenizer stands for.
 struct Cutting {
-    split: Split,
+    pattern: Pattern,
     /// A word that is a token is that token, whatever the merges say.
     whole_first: bool,
     /// A text begins with the begin token unless the file says otherwise.
@@ -174,24 +177,22 @@ struct Cutting {
 
 impl Cutting {
     fn named(name: &str) -> Option<Self> {
-        let plain = |split| Some(Self { split, whole_first: false, begins: false });
+        let plain = |pattern| Some(Self { pattern, whole_first: false, begins: false });
         match name {
             "gpt-2" | "phi-2" | "jina-es" | "jina-de" | "gigachat" | "jina-v2-es" | "jina-v2-de"
             | "a.x-4.0" | "mellum" | "modern-bert" | "jina-v1-en" | "jina-v2-code" | "roberta-bpe"
-            | "exaone4" | "mpt" | "olmo" | "jais" | "trillion" | "granite-docling" => plain(Split::Gpt2),
+            | "exaone4" | "mpt" | "olmo" | "jais" | "trillion" | "granite-docling" => plain(Pattern::Gpt2),
             "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
-                plain(Split::LoneDigits)
+                plain(Pattern::LoneDigits)
             }
             "qwen2" | "deepseek-r1-qwen" | "kormo" | "f2llmv2" | "stablelm2" | "hunyuan" | "megrez" => {
-                plain(Split::Llama3 { digits: 1, folds: false })
+                plain(Pattern::Llama3 { digits: 1 })
             }
-            "dbrx" | "smaug-bpe" => plain(Split::Llama3 { digits: 3, folds: false }),
+            "dbrx" | "smaug-bpe" => plain(Pattern::Llama3 { digits: 3 }),
             "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0"
-            | "lfm2" | "jina-v5-nano" => Some(Self {
-                split: Split::Llama3 { digits: 3, folds: false },
-                whole_first: true,
-                begins: true,
-            }),
+            | "lfm2" | "jina-v5-nano" => {
+                Some(Self { pattern: Pattern::Llama3 { digits: 3 }, whole_first: true, begins: true })
+            }
             _ => None,
         }
     }

@@ -5,15 +5,19 @@
 //! configuration; any other is refused by name.
 
 use crate::bpe::Bpe;
+use crate::byte_text::character_of;
 use crate::error::TokenizerError;
+use crate::normal::composed;
+use crate::reader::Reader;
 use crate::special::{Kind, Specials};
-use crate::split::Split;
+use crate::split::{Pattern, Split};
 use crate::template::ChatTemplate;
 use crate::tokenizer::{Model, Tokenizer};
-use crate::word_piece::{Folding, Reader, WordPiece};
+use crate::word_piece::{Folding, WordPiece};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -51,6 +55,14 @@ struct AddedToken {
     lstrip: bool,
     #[serde(default)]
     rstrip: bool,
+    /// Searched for in the normalized text. What the library takes for granted where a file does not say.
+    normalized: Option<bool>,
+}
+
+impl AddedToken {
+    fn is_normalized(&self) -> bool {
+        self.normalized.unwrap_or(!self.special)
+    }
 }
 
 #[derive(Deserialize)]
@@ -64,6 +76,7 @@ struct ModelWire {
     ignore_merges: bool,
     #[serde(default)]
     byte_fallback: bool,
+    dropout: Option<f64>,
     continuing_subword_prefix: Option<String>,
     end_of_word_suffix: Option<String>,
     max_input_chars_per_word: Option<u64>,
@@ -74,6 +87,15 @@ struct ModelWire {
 enum MergeWire {
     Joined(String),
     Pair(String, String),
+}
+
+impl MergeWire {
+    fn halves(&self) -> (&str, &str) {
+        match self {
+            Self::Pair(left, right) => (left, right),
+            Self::Joined(joined) => joined.split_once(' ').unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -115,18 +137,30 @@ impl Tokenizer {
         if let Some(token) = wire.added_tokens.iter().find(|t| t.single_word || t.lstrip || t.rstrip) {
             return Err(unsupported("an added token that takes in what stands beside it,", &token.content));
         }
-        let kind = |token: &AddedToken| if token.special { Kind::Control } else { Kind::Added };
-        let specials =
-            Specials::new(wire.added_tokens.iter().map(|token| (token.content.as_str(), kind(token))))?;
         let (model, composes) = match wire.model.kind.as_str() {
             "BPE" => byte_level(&wire)?,
             "WordPiece" => (word_piece(&wire)?, false),
             found => return Err(unsupported("a vocabulary of kind", found)),
         };
+        let specials = specials(&wire.added_tokens, false, Cow::Borrowed)?;
+        let form = |text| if composes { composed(text) } else { Cow::Borrowed(text) };
+        let composed_specials = self::specials(&wire.added_tokens, true, form)?;
         let edges = edges(wire.post_processor.as_ref())?;
         let template = template(&files, &wire)?;
-        Ok(Self { model, specials, edges, chat_edges: false, composes, template })
+        Ok(Self { model, specials, composed_specials, edges, chat_edges: false, composes, template })
     }
+}
+
+/// Added tokens that are searched for in the text as it is, or in its normalized form.
+fn specials<'t>(
+    tokens: &'t [AddedToken],
+    normalized: bool,
+    form: impl Fn(&'t str) -> Cow<'t, str>,
+) -> Result<Specials, TokenizerError> {
+    let kind = |token: &AddedToken| if token.special { Kind::Control } else { Kind::Added };
+    let tokens = tokens.iter().filter(|token| token.is_normalized() == normalized);
+    let tokens: Vec<(Cow<'t, str>, Kind)> = tokens.map(|token| (form(&token.content), kind(token))).collect();
+    Specials::new(tokens.iter().map(|(text, kind)| (text.as_ref(), *kind)))
 }
 
 fn kind_of(step: &Value) -> &str {
@@ -155,6 +189,9 @@ fn byte_level(wire: &Wire) -> Result<(Model, bool), TokenizerError> {
     {
         return Err(unsupported("merges", "over characters instead of bytes"));
     }
+    if model.dropout.is_some_and(|share| share > 0.0) {
+        return Err(unsupported("merges", "left out by chance"));
+    }
     let mut composes = false;
     for step in steps(wire.normalizer.as_ref(), "normalizers") {
         match kind_of(step) {
@@ -164,26 +201,41 @@ fn byte_level(wire: &Wire) -> Result<(Model, bool), TokenizerError> {
     }
     let split = split(&steps(wire.pre_tokenizer.as_ref(), "pretokenizers"))?;
     let tokens = tokens_in_order(wire)?;
-    let merges: Vec<(&str, &str)> = model
-        .merges
-        .iter()
-        .map(|merge| match merge {
-            MergeWire::Pair(left, right) => (left.as_str(), right.as_str()),
-            MergeWire::Joined(joined) => joined.split_once(' ').unwrap_or_default(),
-        })
-        .collect();
-    let bpe = Bpe::new(&tokens, &merges, model.ignore_merges)?;
+    let bpe = Bpe::new(&tokens, &merges(model)?, model.ignore_merges)?;
     Ok((Model::Bpe { bpe: Box::new(bpe), split }, composes))
 }
 
-/// The vocabulary by id. A gap is a name that nothing spells.
+/// The merges, as the library would take them: it refuses those that speak of tokens the vocabulary lacks, and of two that
+/// are alike the last would count, where engines that read GGUF take the first.
+fn merges(model: &ModelWire) -> Result<Vec<(&str, &str)>, TokenizerError> {
+    let merges: Vec<(&str, &str)> = model.merges.iter().map(MergeWire::halves).collect();
+    let known = |(left, right): &(&str, &str)| {
+        let whole = format!("{left}{right}");
+        [left, right, &whole.as_str()].into_iter().all(|text| model.vocab.contains_key(*text))
+    };
+    if !merges.iter().all(known) {
+        return Err(TokenizerError::Malformed {
+            key: "model.merges",
+            expected: "pairs of tokens that are one",
+        });
+    }
+    if merges.iter().collect::<HashSet<_>>().len() < merges.len() {
+        return Err(TokenizerError::Malformed { key: "model.merges", expected: "each pair once" });
+    }
+    if !(0..=255).all(|byte| model.vocab.contains_key(character_of(byte).encode_utf8(&mut [0; 4]) as &str)) {
+        return Err(TokenizerError::Malformed { key: "model.vocab", expected: "a token for each byte" });
+    }
+    Ok(merges)
+}
+
+/// The vocabulary by id. A gap is a name that no bytes spell: a space stands for none.
 fn tokens_in_order(wire: &Wire) -> Result<Vec<String>, TokenizerError> {
     let highest = wire.model.vocab.values().copied().max().unwrap_or(0);
     let length =
         usize::try_from(highest).ok().filter(|highest| *highest < wire.model.vocab.len() * 2 + 65_536);
     let length =
         length.ok_or(TokenizerError::Malformed { key: "model.vocab", expected: "ids without wide gaps" })?;
-    let mut tokens: Vec<String> = (0..=length).map(|id| format!("[EMPTY_{id}]")).collect();
+    let mut tokens: Vec<String> = (0..=length).map(|id| format!(" {id}")).collect();
     for (text, id) in &wire.model.vocab {
         if let Some(slot) = usize::try_from(*id).ok().and_then(|id| tokens.get_mut(id)) {
             slot.clone_from(text);
@@ -203,30 +255,34 @@ fn split(steps: &[&Value]) -> Result<Split, TokenizerError> {
             && truth(step, "use_regex").unwrap_or(true) == cuts
     };
     let digits = |step: &Value| kind_of(step) == "Digits" && truth(step, "individual_digits") == Some(true);
-    let expression = |step: &Value| -> Option<Split> {
+    let expression = |step: &Value| -> Option<Pattern> {
         let plain = kind_of(step) == "Split"
             && step.get("behavior").and_then(Value::as_str) == Some("Isolated")
             && truth(step, "invert") != Some(true);
         match step.get("pattern")?.get("Regex")?.as_str()? {
             _ if !plain => None,
-            GPT2 => Some(Split::Gpt2),
-            ONE_DIGIT => Some(Split::Llama3 { digits: 1, folds: true }),
-            THREE_DIGITS => Some(Split::Llama3 { digits: 3, folds: true }),
+            GPT2 => Some(Pattern::Gpt2),
+            ONE_DIGIT => Some(Pattern::Llama3 { digits: 1 }),
+            THREE_DIGITS => Some(Pattern::Llama3 { digits: 3 }),
             _ => None,
         }
     };
     let known = match steps {
-        [one] if bytes(one, true) => Some(Split::Gpt2),
-        [first, second] if digits(first) && bytes(second, true) => Some(Split::LoneDigits),
+        [one] if bytes(one, true) => Some(Pattern::Gpt2),
+        [first, second] if digits(first) && bytes(second, true) => Some(Pattern::LoneDigits),
         [first, second] if bytes(second, false) => expression(first),
         _ => None,
     };
-    known.ok_or_else(|| {
+    let pattern = known.ok_or_else(|| {
         unsupported("the pre-tokenizer", Value::from_iter(steps.iter().map(|step| (*step).clone())))
-    })
+    })?;
+    Ok(Split { pattern, reader: Reader::HuggingFace })
 }
 
 fn word_piece(wire: &Wire) -> Result<Model, TokenizerError> {
+    if let Some(token) = wire.added_tokens.iter().find(|token| token.is_normalized()) {
+        return Err(unsupported("an added token that is folded,", &token.content));
+    }
     let normal = match steps(wire.normalizer.as_ref(), "normalizers").as_slice() {
         [one] if kind_of(one) == "BertNormalizer" => *one,
         found => return Err(unsupported("the normalizer", format!("{found:?}"))),
@@ -256,14 +312,27 @@ fn edges(post: Option<&Value>) -> Result<u64, TokenizerError> {
             "ByteLevel" => 0,
             "BertProcessing" | "RobertaProcessing" => 2,
             "TemplateProcessing" => {
-                let single = step.get("single").and_then(Value::as_array);
-                let special = |part: &&Value| part.get("SpecialToken").is_some();
-                single.map_or(0, |parts| parts.iter().filter(special).count() as u64)
+                templated_edges(step).ok_or_else(|| unsupported("the post-processor", step))?
             }
             _ => return Err(unsupported("the post-processor", step)),
         };
     }
     Ok(edges)
+}
+
+/// A special token of a template is named, and the name may stand for several. The text stands in it once.
+fn templated_edges(step: &Value) -> Option<u64> {
+    let (mut edges, mut texts) = (0, 0);
+    for part in step.get("single")?.as_array()? {
+        match part.get("SpecialToken") {
+            Some(token) => {
+                let name = token.get("id")?.as_str()?;
+                edges += step.get("special_tokens")?.get(name)?.get("ids")?.as_array()?.len() as u64;
+            }
+            None => texts += 1,
+        }
+    }
+    (texts == 1).then_some(edges)
 }
 
 fn template(files: &HuggingFaceFiles<'_>, wire: &Wire) -> Result<Option<ChatTemplate>, TokenizerError> {

@@ -21,6 +21,8 @@ mod byte_text;
 mod error;
 mod gguf;
 mod hugging_face;
+mod normal;
+mod reader;
 mod special;
 mod split;
 mod template;

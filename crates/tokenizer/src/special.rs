@@ -38,6 +38,10 @@ impl Specials {
         Ok(Self { all: finder(tokens)?, added: finder(added)? })
     }
 
+    pub(crate) fn none() -> Self {
+        Self { all: None, added: None }
+    }
+
     /// Hands each part of `text` to `part`, in order, until `part` says stop.
     pub(crate) fn parts<'t>(&self, text: &'t str, control: bool, mut part: impl FnMut(Part<'t>) -> bool) {
         let finder = if control { &self.all } else { &self.added };

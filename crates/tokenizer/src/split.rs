@@ -3,44 +3,60 @@
 //! Each is the regular expression its models were trained with, written out as a walk over characters: the expressions
 //! look ahead (`\s+(?!\S)`), which fast matchers cannot, and the alternatives are decided by the first two characters.
 
-use crate::unicode::Class;
+use crate::reader::Reader;
+use crate::unicode::{Class, Classes};
 
-/// One of the known pre-tokenizers.
+/// One of the known pre-tokenizers, as one of the readers runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Split {
+pub(crate) struct Split {
+    pub(crate) pattern: Pattern,
+    pub(crate) reader: Reader,
+}
+
+/// What is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pattern {
     /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
     Gpt2,
-    /// Every number character stands alone; [`Split::Gpt2`] cuts what is between.
+    /// Every number character stands alone; [`Pattern::Gpt2`] cuts what is between.
     LoneDigits,
     /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-    /// where N is `digits`. `folds`: `(?i:…)` also takes the long s (U+017F) for an s, as Unicode's folding does and
-    /// llama.cpp does not.
-    Llama3 { digits: usize, folds: bool },
+    /// where N is `digits`.
+    Llama3 { digits: usize },
 }
 
 impl Split {
     /// Hands each word of `text` to `word`, in order and without gaps, until `word` says stop.
     pub(crate) fn words<'t>(self, text: &'t str, mut word: impl FnMut(&'t str) -> bool) {
-        match self {
-            Self::Gpt2 => {
-                walk(text, gpt2_word, &mut word);
+        let classes = Classes::of_expressions(self.reader);
+        match self.pattern {
+            Pattern::Gpt2 => {
+                walk(text, |text| gpt2_word(text, classes), &mut word);
             }
-            Self::Llama3 { digits, folds } => {
-                walk(text, |text| llama3_word(text, digits, folds), &mut word);
+            Pattern::LoneDigits => self.lone_digits(text, classes, &mut word),
+            Pattern::Llama3 { digits } => {
+                let folds = self.reader == Reader::HuggingFace;
+                walk(text, |text| llama3_word(text, digits, folds, classes), &mut word);
             }
-            Self::LoneDigits => {
-                let mut rest = text;
-                while !rest.is_empty() {
-                    let end = rest.find(|c| Class::of(c).is_number()).unwrap_or(rest.len());
-                    let (plain, after) = rest.split_at(end);
-                    let digit = after.chars().next().map_or(0, char::len_utf8);
-                    let (digit, after) = after.split_at(digit);
-                    if !walk(plain, gpt2_word, &mut word) || (!digit.is_empty() && !word(digit)) {
-                        return;
-                    }
-                    rest = after;
-                }
+        }
+    }
+
+    fn lone_digits<'t>(self, text: &'t str, classes: Classes, word: &mut impl FnMut(&'t str) -> bool) {
+        let is_number = |c: char| match self.reader {
+            Reader::LlamaCpp => classes.of(c).is_number(),
+            // A step of its own before the expression, by the tables of Rust's standard library.
+            Reader::HuggingFace => c.is_numeric(),
+        };
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (plain, after) = rest.split_at(rest.find(is_number).unwrap_or(rest.len()));
+            let digit = after.chars().next().map_or(0, char::len_utf8);
+            let (digit, after) = after.split_at(digit);
+            let cut = walk(plain, |text| gpt2_word(text, classes), word);
+            if !cut || (!digit.is_empty() && !word(digit)) {
+                return;
             }
+            rest = after;
         }
     }
 }
@@ -63,8 +79,8 @@ fn walk<'t>(
 }
 
 /// Bytes of the longest start of `text` whose characters are all `wanted`.
-fn run(text: &str, wanted: impl Fn(Class) -> bool) -> usize {
-    text.find(|c| !wanted(Class::of(c))).unwrap_or(text.len())
+fn run(text: &str, classes: Classes, wanted: impl Fn(Class) -> bool) -> usize {
+    text.find(|c| !wanted(classes.of(c))).unwrap_or(text.len())
 }
 
 fn behind(text: &str, at: usize) -> &str {
@@ -89,32 +105,33 @@ fn contraction(text: &str, any_case: bool) -> Option<usize> {
 }
 
 /// `\s+(?!\S)|\s+`: white space up to, but not with, the last before a word.
-fn spaces(text: &str) -> usize {
-    let end = run(text, Class::is_space);
+fn spaces(text: &str, classes: Classes) -> usize {
+    let end = run(text, classes, Class::is_space);
     let last = text.get(..end).and_then(|run| run.chars().next_back()).map_or(0, char::len_utf8);
     if end == text.len() || end == last { end } else { end - last }
 }
 
-fn gpt2_word(text: &str) -> usize {
+fn gpt2_word(text: &str, classes: Classes) -> usize {
     if let Some(length) = contraction(text, false) {
         return length;
     }
     let lead = usize::from(text.starts_with(' '));
     let rest = behind(text, lead);
-    let Some(first) = rest.chars().next().map(Class::of) else { return lead };
+    let Some(first) = rest.chars().next().map(|c| classes.of(c)) else { return lead };
     let length = if first.is_letter() {
-        run(rest, Class::is_letter)
+        run(rest, classes, Class::is_letter)
     } else if first.is_number() {
-        run(rest, Class::is_number)
+        run(rest, classes, Class::is_number)
     } else if first.is_other() {
-        run(rest, Class::is_other)
+        run(rest, classes, Class::is_other)
     } else {
-        return spaces(text);
+        return spaces(text, classes);
     };
     lead + length
 }
 
-fn llama3_word(text: &str, digits: usize, folds: bool) -> usize {
+/// `folds`: `(?i:…)` also takes the long s (U+017F) for an s, as Unicode's folding does and llama.cpp does not.
+fn llama3_word(text: &str, digits: usize, folds: bool, classes: Classes) -> usize {
     const LONG_S: &str = "'\u{17f}";
     if folds && text.starts_with(LONG_S) {
         return LONG_S.len();
@@ -124,27 +141,27 @@ fn llama3_word(text: &str, digits: usize, folds: bool) -> usize {
     }
     let mut characters = text.chars();
     let Some(first) = characters.next() else { return 0 };
-    let (class, length) = (Class::of(first), first.len_utf8());
+    let (class, length) = (classes.of(first), first.len_utf8());
     let rest = behind(text, length);
-    let second = characters.next().map(Class::of);
+    let second = characters.next().map(|c| classes.of(c));
     if class.is_number() {
-        let end = text.char_indices().take(digits).take_while(|(_, c)| Class::of(*c).is_number());
+        let end = text.char_indices().take(digits).take_while(|(_, c)| classes.of(*c).is_number());
         return end.last().map_or(length, |(at, c)| at + c.len_utf8());
     }
     let breaks = matches!(first, '\r' | '\n');
     if !breaks && (class.is_letter() || second.is_some_and(Class::is_letter)) {
-        return length + run(rest, Class::is_letter);
+        return length + run(rest, classes, Class::is_letter);
     }
     let lead = usize::from(first == ' ');
-    if behind(text, lead).chars().next().is_some_and(|c| Class::of(c).is_other()) {
-        let end = lead + run(behind(text, lead), Class::is_other);
+    if behind(text, lead).chars().next().is_some_and(|c| classes.of(c).is_other()) {
+        let end = lead + run(behind(text, lead), classes, Class::is_other);
         let tail = behind(text, end);
         return end + tail.find(|c| !matches!(c, '\r' | '\n')).unwrap_or(tail.len());
     }
-    let blank = text.get(..run(text, Class::is_space)).unwrap_or_default();
+    let blank = text.get(..run(text, classes, Class::is_space)).unwrap_or_default();
     match blank.rfind(['\r', '\n']) {
         Some(at) => at + 1,
-        None => spaces(text).max(length),
+        None => spaces(text, classes).max(length),
     }
 }
 
@@ -153,9 +170,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cut(split: Split, text: &str) -> Vec<&str> {
+    const GPT2: Pattern = Pattern::Gpt2;
+    const LONE: Pattern = Pattern::LoneDigits;
+    const ONE: Pattern = Pattern::Llama3 { digits: 1 };
+    const THREE: Pattern = Pattern::Llama3 { digits: 3 };
+
+    fn cut(pattern: Pattern, text: &str) -> Vec<&str> {
         let mut words = Vec::new();
-        split.words(text, |word| {
+        Split { pattern, reader: Reader::LlamaCpp }.words(text, |word| {
             words.push(word);
             true
         });
@@ -165,29 +187,20 @@ mod tests {
     #[test]
     fn words_are_cut_as_the_expressions_say() {
         let text = "It's  we'LL 1234,\n\n x ";
-        assert_eq!(
-            cut(Split::Gpt2, text),
-            ["It", "'s", " ", " we", "'", "LL", " 1234", ",", "\n\n", " x", " "]
-        );
+        assert_eq!(cut(GPT2, text), ["It", "'s", " ", " we", "'", "LL", " 1234", ",", "\n\n", " x", " "]);
         let lone = ["It", "'s", " ", " we", "'", "LL", " ", "1", "2", "3", "4", ",", "\n\n", " x", " "];
-        assert_eq!(cut(Split::LoneDigits, text), lone);
+        assert_eq!(cut(LONE, text), lone);
         let three = ["It", "'s", " ", " we", "'LL", " ", "123", "4", ",\n\n", " x", " "];
-        assert_eq!(cut(Split::Llama3 { digits: 3, folds: false }, text), three);
-        assert_eq!(
-            cut(Split::Llama3 { digits: 1, folds: false }, "a \n\n  b  "),
-            ["a", " \n\n", " ", " b", "  "]
-        );
-        assert_eq!(
-            cut(Split::Llama3 { digits: 1, folds: false }, "\tx \u{3000}!\r\n"),
-            ["\tx", " ", "\u{3000}", "!\r\n"]
-        );
+        assert_eq!(cut(THREE, text), three);
+        assert_eq!(cut(ONE, "a \n\n  b  "), ["a", " \n\n", " ", " b", "  "]);
+        assert_eq!(cut(ONE, "\tx \u{3000}!\r\n"), ["\tx", " ", "\u{3000}", "!\r\n"]);
     }
 
     proptest! {
         #[test]
         fn nothing_is_lost_or_said_twice(text in "[ \\t\\r\\n'a-zA-Zäß日0-9½.,!<|>\u{301}\u{a0}🙂]{0,40}") {
-            for split in [Split::Gpt2, Split::LoneDigits, Split::Llama3 { digits: 1, folds: false }, Split::Llama3 { digits: 3, folds: false }] {
-                let words = cut(split, &text);
+            for pattern in [GPT2, LONE, ONE, THREE] {
+                let words = cut(pattern, &text);
                 prop_assert_eq!(words.concat(), text.as_str());
                 prop_assert!(words.iter().all(|word| !word.is_empty()));
             }

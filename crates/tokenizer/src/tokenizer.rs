@@ -2,18 +2,21 @@
 
 use crate::bpe::{Bpe, Scratch};
 use crate::error::CountError;
+use crate::normal::composed;
 use crate::special::{Part, Specials};
 use crate::split::Split;
 use crate::template::{ChatTemplate, Message, Rendered};
 use crate::word_piece::WordPiece;
 use std::borrow::Cow;
-use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Counts the tokens of texts and conversations. Made by [`Tokenizer::from_gguf`] or [`Tokenizer::from_hugging_face`].
 #[derive(Debug)]
 pub struct Tokenizer {
     pub(crate) model: Model,
+    /// Found in a text as it is.
     pub(crate) specials: Specials,
+    /// Found in what is left, once it is composed.
+    pub(crate) composed_specials: Specials,
     /// Tokens the model puts around a text: beginning, end.
     pub(crate) edges: u64,
     /// Whether they also stand around a conversation that does not begin with the first of them. llama.cpp puts them
@@ -122,24 +125,30 @@ impl Tokenizer {
         self.specials.parts(text, control, |part| {
             match part {
                 Part::Special => tally.add(1),
-                Part::Text(text) => self.add_plain(text, &mut scratch, tally),
+                Part::Text(text) => self.add_composed(text, control, &mut scratch, tally),
+            }
+            !tally.is_full()
+        });
+    }
+
+    fn add_composed(&self, text: &str, control: bool, scratch: &mut Scratch, tally: &mut Tally) {
+        let text = if self.composes { composed(text) } else { Cow::Borrowed(text) };
+        self.composed_specials.parts(&text, control, |part| {
+            match part {
+                Part::Special => tally.add(1),
+                Part::Text(text) => self.add_plain(text, scratch, tally),
             }
             !tally.is_full()
         });
     }
 
     fn add_plain(&self, text: &str, scratch: &mut Scratch, tally: &mut Tally) {
-        let text = if self.composes && !is_nfc(text) {
-            Cow::Owned(text.nfc().collect::<String>())
-        } else {
-            Cow::Borrowed(text)
-        };
         match &self.model {
-            Model::Bpe { bpe, split } => split.words(&text, |word| {
+            Model::Bpe { bpe, split } => split.words(text, |word| {
                 tally.add(bpe.count(word.as_bytes(), scratch));
                 !tally.is_full()
             }),
-            Model::WordPiece(pieces) => pieces.count(&text, tally),
+            Model::WordPiece(pieces) => pieces.count(text, tally),
         }
     }
 }

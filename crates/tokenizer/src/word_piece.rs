@@ -1,20 +1,13 @@
 //! WordPiece: a text is folded and cut at spaces and punctuation; each word is written as the longest pieces that the
 //! vocabulary has, from the left.
 
+use crate::normal::decomposed;
+use crate::reader::Reader;
 use crate::tokenizer::Tally;
-use crate::unicode::Class;
+use crate::unicode::{Class, Classes};
 use rustc_hash::FxHashSet;
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::{decompose_canonical, is_combining_mark};
-
-/// Whose folding it is: the two readers of these models differ where characters are rare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reader {
-    /// Keeps the first character of a decomposition, drops every mark.
-    LlamaCpp,
-    /// Decomposes in full, drops nonspacing marks, and calls a word of more than a hundred characters unknown.
-    HuggingFace,
-}
+use std::borrow::Cow;
+use unicode_normalization::char::decompose_canonical;
 
 /// Longest word Hugging Face looks up.
 const REFERENCE_WORD_CHARACTERS: usize = 100;
@@ -53,14 +46,29 @@ impl WordPiece {
     }
 
     pub(crate) fn count(&self, text: &str, tally: &mut Tally) {
+        match self.folding.reader {
+            Reader::LlamaCpp => self.count_by_character(text, tally),
+            Reader::HuggingFace => self.count_by_segment(text, tally),
+        }
+    }
+
+    /// llama.cpp keeps the first character of a decomposition and drops every mark.
+    fn count_by_character(&self, text: &str, tally: &mut Tally) {
+        let classes = Classes::of_folding(Reader::LlamaCpp);
         let mut word = String::new();
         for c in text.chars() {
             if tally.is_full() {
                 return;
             }
-            match self.folding.reader {
-                Reader::LlamaCpp => self.take_folded(self.first_of(c), &mut word, tally),
-                Reader::HuggingFace => self.take(c, &mut word, tally),
+            let c = self.first_of(c);
+            let class = classes.of(c);
+            let dropped = is_cleaned(c, class) || (self.folding.strip_accents && class.is_mark());
+            if class.is_space() {
+                self.finish(&mut word, tally);
+            } else if !dropped {
+                let lower = if self.folding.lowercase { lower_one(c) } else { c };
+                let alone = class.is_punctuation() || (c.is_ascii() && class.is_symbol()) || is_chinese(c);
+                self.put(lower, alone, &mut word, tally);
             }
         }
         self.finish(&mut word, tally);
@@ -77,61 +85,55 @@ impl WordPiece {
         first.unwrap_or(c)
     }
 
-    fn take_folded(&self, c: char, word: &mut String, tally: &mut Tally) {
-        let class = Class::of(c);
-        if class.is_space() {
-            return self.finish(word, tally);
+    /// Hugging Face first drops control characters, then cuts at white space and around Chinese characters; what is
+    /// between is folded as a whole, for marks may change places.
+    fn count_by_segment(&self, text: &str, tally: &mut Tally) {
+        let classes = Classes::of_folding(Reader::HuggingFace);
+        let mut segment = String::new();
+        for c in text.chars() {
+            if tally.is_full() {
+                return;
+            }
+            let spaces = matches!(c, '\t' | '\n' | '\r');
+            if !spaces && is_cleaned(c, classes.of(c)) {
+                continue;
+            }
+            if c.is_whitespace() {
+                self.fold(&mut segment, classes, tally);
+            } else if is_chinese(c) {
+                self.fold(&mut segment, classes, tally);
+                segment.push(c);
+                self.fold(&mut segment, classes, tally);
+            } else {
+                segment.push(c);
+            }
         }
-        let dropped = matches!(c, '\0' | '\u{fffd}') || class.is_control();
-        if dropped || (self.folding.strip_accents && class.is_mark()) {
-            return;
-        }
-        let lower = if self.folding.lowercase { lower_one(c) } else { c };
-        self.put(c, class, [lower].into_iter(), (word, tally));
+        self.fold(&mut segment, classes, tally);
     }
 
-    fn take(&self, c: char, word: &mut String, tally: &mut Tally) {
-        let class = Class::of(c);
-        if class.is_space() {
-            return self.finish(word, tally);
-        }
-        if matches!(c, '\0' | '\u{fffd}') || class.is_control() {
-            return;
-        }
-        let stripped = |c: char| -> Vec<char> {
-            if self.folding.strip_accents && !c.is_ascii() {
-                std::iter::once(c)
-                    .nfd()
-                    .filter(|c| !(is_combining_mark(*c) && Class::of(*c).is_nonspacing()))
-                    .collect()
-            } else {
-                vec![c]
-            }
+    fn fold(&self, segment: &mut String, classes: Classes, tally: &mut Tally) {
+        let Folding { lowercase, strip_accents, .. } = self.folding;
+        let text = if strip_accents { decomposed(segment) } else { Cow::Borrowed(segment.as_str()) };
+        let mut word = String::new();
+        let mut put = |c: char| {
+            let alone = c.is_ascii_punctuation() || classes.of(c).is_punctuation();
+            self.put(c, alone, &mut word, tally);
         };
-        for part in stripped(c) {
-            let class = Class::of(part);
-            if self.folding.lowercase {
-                self.put(part, class, part.to_lowercase(), (word, tally));
-            } else {
-                self.put(part, class, [part].into_iter(), (word, tally));
-            }
+        for c in text.chars().filter(|c| !(strip_accents && classes.of(*c).is_nonspacing())) {
+            if lowercase { c.to_lowercase().for_each(&mut put) } else { put(c) }
         }
+        self.finish(&mut word, tally);
+        segment.clear();
     }
 
     /// Punctuation and Chinese characters are words of their own.
-    fn put(
-        &self,
-        c: char,
-        class: Class,
-        written: impl Iterator<Item = char>,
-        (word, tally): (&mut String, &mut Tally),
-    ) {
-        if class.is_punctuation() || (c.is_ascii() && class.is_symbol()) || is_chinese(c) {
+    fn put(&self, c: char, alone: bool, word: &mut String, tally: &mut Tally) {
+        if alone {
             self.finish(word, tally);
-            word.extend(written);
+        }
+        word.push(c);
+        if alone {
             self.finish(word, tally);
-        } else {
-            word.extend(written);
         }
     }
 
@@ -159,6 +161,10 @@ impl WordPiece {
         }
         pieces
     }
+}
+
+fn is_cleaned(c: char, class: Class) -> bool {
+    matches!(c, '\0' | '\u{fffd}') || class.is_control()
 }
 
 /// Lower case where that is one character, as the engine's own table has it.
