@@ -169,6 +169,7 @@ fn llama3_word(text: &str, digits: usize, folds: bool, classes: Classes) -> usiz
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::HashMap;
 
     const GPT2: Pattern = Pattern::Gpt2;
     const LONE: Pattern = Pattern::LoneDigits;
@@ -194,6 +195,65 @@ mod tests {
         assert_eq!(cut(THREE, text), three);
         assert_eq!(cut(ONE, "a \n\n  b  "), ["a", " \n\n", " ", " b", "  "]);
         assert_eq!(cut(ONE, "\tx \u{3000}!\r\n"), ["\tx", " ", "\u{3000}", "!\r\n"]);
+    }
+
+    /// What Hugging Face's `tokenizers` cuts; see `tests/reference/README.md`.
+    #[derive(serde::Deserialize)]
+    struct Reference {
+        /// For each vocabulary, the characters of each word of each text.
+        texts: HashMap<String, Vec<String>>,
+        /// For each vocabulary, where a way of cutting [`around`] a character begins.
+        characters: HashMap<String, Vec<(u32, String)>>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Texts {
+        texts: Vec<String>,
+    }
+
+    const REFERENCE: &str = include_str!("../tests/reference/words.json");
+    const TEXTS: &str = include_str!("../tests/reference/counts.json");
+    const NAMES: [(&str, Pattern); 4] = [("gpt2", GPT2), ("smollm", LONE), ("qwen2", ONE), ("llama3", THREE)];
+
+    fn lengths(pattern: Pattern, text: &str) -> String {
+        let mut lengths = Vec::new();
+        Split { pattern, reader: Reader::HuggingFace }.words(text, |word| {
+            lengths.push(word.chars().count().to_string());
+            true
+        });
+        lengths.join(" ")
+    }
+
+    fn around(c: char) -> String {
+        format!("b{c}b {c}1{c} '{c}x")
+    }
+
+    #[test]
+    fn texts_are_cut_like_the_reference() {
+        let reference: Reference = serde_json::from_str(REFERENCE).unwrap();
+        let Texts { texts } = serde_json::from_str(TEXTS).unwrap();
+        for (name, pattern) in NAMES {
+            assert_eq!(reference.texts[name].len(), texts.len());
+            for (text, expected) in texts.iter().zip(&reference.texts[name]) {
+                assert_eq!(&lengths(pattern, text), expected, "{name} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_character_is_cut_like_the_reference() {
+        let reference: Reference = serde_json::from_str(REFERENCE).unwrap();
+        for (name, pattern) in NAMES {
+            let mut begins = reference.characters[name].iter().peekable();
+            let mut expected = "";
+            for c in '\0'..=char::MAX {
+                if let Some((_, lengths)) = begins.next_if(|(begin, _)| *begin == u32::from(c)) {
+                    expected = lengths;
+                }
+                assert_eq!(lengths(pattern, &around(c)), expected, "{name} {}", c.escape_unicode());
+            }
+            assert_eq!(begins.next(), None);
+        }
     }
 
     proptest! {
