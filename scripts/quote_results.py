@@ -1,4 +1,4 @@
-"""Writes the figures of bench/results/{gateway,stages,soak}.json into docs/performance.md, between the marks of each.
+"""Writes the figures of bench/results/{gateway,stages,counting,soak}.json into docs/performance.md, between the marks of each.
 
 The page quotes a committed result and nothing else; so that it cannot drift, nobody types the figures.
 """
@@ -99,9 +99,19 @@ def stages():
     yield from table(["instructions a request", "plain", "governed"], rows)
 
 
+def counting():
+    result = Result("counting")
+    yield from result.origin()
+    lines = []
+    for case, found in result.rows.items():
+        ours, library = (shown(found[system]["a KiB"]) for system in ("hermetic", "tokenizers"))
+        lines.append(case.split(", ") + [ours, library, shown(result.json["ratios"][case])])
+    yield from table(["vocabulary", "text", "length", "µs a KiB", "`tokenizers`, µs a KiB", "times as fast"], lines)
+
+
 def main():
     page = PAGE.read_text()
-    for name, quote in (("gateway", gateway), ("stages", stages), ("soak", soak)):
+    for name, quote in (("gateway", gateway), ("stages", stages), ("counting", counting), ("soak", soak)):
         if not (ROOT / "bench" / "results" / f"{name}.json").exists():
             continue
         begin, end = f"<!-- {name}.json -->\n", f"<!-- end of {name}.json -->"

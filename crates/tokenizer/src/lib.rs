@@ -8,8 +8,9 @@
 //! What it must not know: engines, disks, HTTP, the shapes of any API.
 //!
 //! Invariants:
-//! - a count is exact or it is not given: a vocabulary of a kind that is not done exactly here is refused with
-//!   [`TokenizerError::Unsupported`], and the caller says that it fell back;
+//! - a count is exact or it is not given (exact: what llama.cpp makes of a GGUF, what Hugging Face's `tokenizers` makes of
+//!   a `tokenizer.json`; the tests hold both against `tests/reference`): a vocabulary of a kind that is not done exactly
+//!   here is refused with [`TokenizerError::Unsupported`], and the caller says that it fell back;
 //! - nothing a caller sent is kept: the tables are made from the model file alone;
 //! - any text is counted in time that grows with its length (a word of a megabyte included), and counting stops soon
 //!   after a given cap is passed;
