@@ -2,7 +2,7 @@
 
 use crate::connections::Busy;
 use crate::memory::{MemoryBudget, MemoryError, Purpose};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -74,6 +74,38 @@ pub(crate) enum TrySendError {
 pub(crate) fn events(memory: MemoryBudget) -> (EventSender, mpsc::Receiver<Bytes>) {
     let (events, body) = mpsc::channel(EVENTS_IN_FLIGHT);
     (EventSender { events, memory }, body)
+}
+
+/// What leaves in one write at most, but for a single event that is larger.
+const GATHERED_MAX: usize = 16 << 10;
+
+/// Events that came together, to leave together.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    first: Bytes,
+    joined: BytesMut,
+}
+
+impl Gathered {
+    pub(crate) fn add(&mut self, event: Bytes) {
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = event;
+            return;
+        }
+        self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+        self.joined.extend_from_slice(&event);
+    }
+
+    pub(crate) fn is_enough(&self) -> bool {
+        self.first.len().max(self.joined.len()) >= GATHERED_MAX
+    }
+
+    /// All of it, if there is any; a single event as it came.
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
+        let first = std::mem::take(&mut self.first);
+        let gathered = if first.is_empty() { self.joined.split().freeze() } else { first };
+        (!gathered.is_empty()).then_some(gathered)
+    }
 }
 
 impl EventSender {

@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use hermetic_ledger::record::Outcome;
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use std::time::Duration;
 
 /// Why a body did not come in whole.
@@ -64,11 +63,14 @@ struct Pieces {
 }
 
 /// Reads to the end. `grant` covers what has been read; the caller ties it to the bytes.
-pub(crate) async fn collect(
-    body: &mut Incoming,
+pub(crate) async fn collect<B>(
+    body: &mut B,
     terms: Terms,
     grant: &mut MemoryGrant,
-) -> Result<Bytes, CollectError> {
+) -> Result<Bytes, CollectError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let mut pieces = Pieces::default();
     let within = terms.pace.map_or(terms.patience, |pace| pace.within);
     let mut window = std::pin::pin!(tokio::time::sleep(within));

@@ -40,7 +40,7 @@ impl CommitmentSecret {
 
     pub(crate) fn start(&self, request: RequestId, salt: Salt) -> Running {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.salt(request, salt));
-        Running { context: hmac::Context::with_key(&key), bytes: 0 }
+        Running { context: Box::new(hmac::Context::with_key(&key)), bytes: 0 }
     }
 }
 
@@ -66,7 +66,8 @@ impl fmt::Debug for CommitmentSecret {
 
 /// A commitment that grows with a stream.
 pub(crate) struct Running {
-    context: hmac::Context,
+    /// More than a kilobyte, in structures that are moved.
+    context: Box<hmac::Context>,
     bytes: u64,
 }
 

@@ -15,5 +15,6 @@ pub(crate) mod record;
 pub(crate) mod resume;
 pub(crate) mod route;
 pub(crate) mod settle;
+pub(crate) mod silence;
 pub(crate) mod stream;
 pub(crate) mod whole;

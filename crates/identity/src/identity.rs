@@ -60,7 +60,8 @@ impl Identity {
             // No key has a dot; no token is without.
             Some(issuers) if presented.contains('.') => {
                 self.0.keys.fresh()?;
-                issuers.authenticate(presented).await.map_err(IdentifyError::Token)
+                // Boxed: a key, which most present, has no use for the room that a token takes.
+                Box::pin(issuers.authenticate(presented)).await.map_err(IdentifyError::Token)
             }
             _ => self.0.keys.authenticate(presented),
         }

@@ -96,9 +96,8 @@ async fn ask(thread: &Thread, target: &Arc<Target>, path: &str) -> Option<(Statu
         .body(Full::new(Bytes::new()))
         .ok()?;
     let asking = async {
-        let (shared, tasks) = (&thread.shared, &thread.tasks);
         // A connection of its own: whether a new one can be made is part of the question.
-        let mut lease = thread.pool.connect(shared, tasks, target, None).await.ok()?;
+        let lease = thread.pool.connect(&thread.shared, target, None).await.ok()?;
         let (head, mut body) = lease.send(request).await.ok()?.into_parts();
         let terms = Terms { cap: METRICS_BYTES_MAX, patience: PROBE_PATIENCE, pace: None };
         let mut grant = thread.shared.memory.grant(Purpose::Answer, GRANT_STEP).ok()?;

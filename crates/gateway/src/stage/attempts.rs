@@ -49,7 +49,7 @@ pub(crate) async fn attempts(thread: &Thread, reserved: &Reserved) -> Result<Ans
 
 /// An answer that is not handed on was read to its end all the same: its connection can carry another request.
 fn give_back(thread: &Thread, tried: Tried) {
-    if let Ok(Answer { body: AnswerBytes::Whole(..), lease, .. }) = tried.result {
+    if let Ok(Answer { body: AnswerBytes::Whole(.., lease), .. }) = tried.result {
         thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
     }
 }
@@ -148,7 +148,7 @@ fn judge(reserved: &Reserved, called: &Called, attempt: &mut Ongoing) -> bool {
         return elsewhere;
     }
     match &called.body {
-        AnswerBytes::Whole(body, facts) => {
+        AnswerBytes::Whole(body, facts, _) => {
             attempt.first_arrived();
             if reserved.route.plan.has_choice() && !looks_like_json(body) {
                 attempt.end(AttemptOutcome::Malformed, Ended::Fault);

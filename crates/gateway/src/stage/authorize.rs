@@ -46,7 +46,7 @@ pub(crate) async fn authorize(thread: &Thread, asked: Asked) -> Result<Permitted
     match decided {
         Ok(permit) => Ok(Permitted { permit, route: Arc::clone(route), asked }),
         Err(kind) => {
-            record_refusal(thread, &asked, route, &kind).await?;
+            Box::pin(record_refusal(thread, &asked, route, &kind)).await?;
             Err(kind.of(request))
         }
     }

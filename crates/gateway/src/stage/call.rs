@@ -11,7 +11,7 @@ use crate::memory::{GRANT_STEP, Purpose};
 use crate::routing::PlannedTarget;
 use crate::stage::limit::Reserved;
 use crate::trace::TRACEPARENT;
-use crate::upstream::{Lease, UpstreamError};
+use crate::upstream::{EngineBody, Lease, UpstreamError};
 use bytes::Bytes;
 use hermetic_inference_api::{
     AnswerFacts, Event, EventScanner, RequestFacts, Surface, ask_for_usage, cap_output, replace_model,
@@ -20,16 +20,14 @@ use hermetic_ledger::record::Outcome;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An engine's answer, and the connection it came, or comes, over.
+/// An engine's answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) head: AnswerHead,
     pub(crate) body: AnswerBytes,
-    pub(crate) lease: Lease,
     /// We asked for the usage report, the caller did not: it is read and not handed on.
     pub(crate) usage_is_ours: bool,
     pub(crate) attempt: Ongoing,
@@ -38,15 +36,15 @@ pub(crate) struct Answer {
 
 #[derive(Debug)]
 pub(crate) enum AnswerBytes {
-    /// With what it says of itself.
-    Whole(Bytes, AnswerFacts),
+    /// With what it says of itself, and the connection it came over.
+    Whole(Bytes, AnswerFacts, Lease),
     Stream(Opened),
 }
 
 /// A stream, read up to its first event or not at all.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) incoming: Incoming,
+    pub(crate) incoming: EngineBody,
     pub(crate) scanner: EventScanner,
     /// What was read and belongs in front: comments, and the first event.
     pub(crate) read: Vec<Event>,
@@ -133,8 +131,7 @@ pub(crate) async fn call(
     let first = if streams { patience.first_token } else { patience.idle };
     let calling = async {
         let sending = tokio::time::timeout(first, send(thread, reserved, planned, put));
-        let (response, lease, usage_is_ours) =
-            sending.await.map_err(|_| CallError::Silent { after: first })??;
+        let (response, usage_is_ours) = sending.await.map_err(|_| CallError::Silent { after: first })??;
         attempt.status(response.status());
         let (mut head, mut incoming) = response.into_parts();
         let head = AnswerHead {
@@ -149,9 +146,9 @@ pub(crate) async fn call(
         } else {
             let body = whole(thread, &mut incoming, patience.idle).await.map_err(CallError::Answer)?;
             let facts = AnswerFacts::of_answer(&body);
-            AnswerBytes::Whole(body, facts)
+            AnswerBytes::Whole(body, facts, incoming.into_lease())
         };
-        Ok(Called { head, body, lease, usage_is_ours, patience })
+        Ok(Called { head, body, usage_is_ours, patience })
     };
     let called = calling.await;
     (attempt, called)
@@ -162,20 +159,19 @@ pub(crate) async fn call(
 pub(crate) struct Called {
     pub(crate) head: AnswerHead,
     pub(crate) body: AnswerBytes,
-    lease: Lease,
     usage_is_ours: bool,
     patience: Patience,
 }
 
 impl Called {
     pub(crate) fn with(self, attempt: Ongoing) -> Answer {
-        let Self { head, body, lease, usage_is_ours, patience } = self;
-        Answer { head, body, lease, usage_is_ours, attempt, timeouts: patience }
+        let Self { head, body, usage_is_ours, patience } = self;
+        Answer { head, body, usage_is_ours, attempt, timeouts: patience }
     }
 }
 
 /// A plain answer in memory that was granted for it, counted until the client has taken it, however slowly.
-async fn whole(thread: &Thread, body: &mut Incoming, patience: Duration) -> Result<Bytes, CollectError> {
+async fn whole(thread: &Thread, body: &mut EngineBody, patience: Duration) -> Result<Bytes, CollectError> {
     let terms = Terms { cap: thread.shared.options().answer_bytes_max, patience, pace: None };
     let declared = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
     if declared.is_some_and(|bytes| bytes > terms.cap) {
@@ -194,7 +190,7 @@ fn is_stream(head: &AnswerHead) -> bool {
 }
 
 /// Reads a stream up to its first event, if that comes before the client has to be given a sign of life.
-async fn open(thread: &Thread, incoming: Incoming, wait: Option<Duration>) -> Result<Opened, CallError> {
+async fn open(thread: &Thread, incoming: EngineBody, wait: Option<Duration>) -> Result<Opened, CallError> {
     let (event_bytes_max, keep_alive_interval) = {
         let options = thread.shared.options();
         (options.event_bytes_max, options.keep_alive_interval)
@@ -241,7 +237,7 @@ impl Opened {
     }
 }
 
-type Sent = (Response<Incoming>, Lease, bool);
+type Sent = (Response<EngineBody>, bool);
 
 async fn send(
     thread: &Thread,
@@ -251,18 +247,19 @@ async fn send(
 ) -> Result<Sent, CallError> {
     let (body, usage_is_ours) = body_for_engine(reserved, planned, put);
     let request = || request_for_engine(reserved, planned, body.clone()).map_err(CallError::Request);
-    let (shared, tasks, target) = (&thread.shared, &thread.tasks, &planned.target);
+    let (shared, target) = (&thread.shared, &planned.target);
     let connect = planned.timeouts.connect;
-    let mut lease = thread.pool.lease(shared, tasks, target, connect).await.map_err(CallError::Upstream)?;
+    let lease = thread.pool.lease(shared, target, connect).await.map_err(CallError::Upstream)?;
+    let reused = lease.is_reused();
     let response = match lease.send(request()?).await {
-        Err(_) if lease.is_reused() => {
+        Err(_) if reused => {
             // The engine closed the idle connection while we wrote to it; it has not begun to answer.
-            lease = thread.pool.connect(shared, tasks, target, connect).await.map_err(CallError::Upstream)?;
+            let lease = thread.pool.connect(shared, target, connect).await.map_err(CallError::Upstream)?;
             lease.send(request()?).await
         }
         sent => sent,
     };
-    response.map(|response| (response, lease, usage_is_ours)).map_err(CallError::Upstream)
+    response.map(|response| (response, usage_is_ours)).map_err(CallError::Upstream)
 }
 
 /// The bytes for this target, edited where that is needed, and whether an edit asks for a usage report.

@@ -50,7 +50,7 @@ pub(crate) async fn count(thread: &Thread, routed: Routed) -> Result<Counted, Re
     let (measure, context) = match &routed.route.counting.source {
         CountSource::Bytes => (None, context),
         CountSource::Own { .. } => (own(thread, &routed).await, context),
-        CountSource::Engine(engine) => match ask::ask(thread, &routed, engine).await {
+        CountSource::Engine(engine) => match Box::pin(ask::ask(thread, &routed, engine)).await {
             Some((measure, window)) => (Some(measure), context.or(window)),
             None => (None, context),
         },

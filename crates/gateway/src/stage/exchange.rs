@@ -96,7 +96,7 @@ async fn hand_on(
 ) {
     let unrecorded = |error| Err(leave_unrecorded(thread, reserved, error));
     match answered {
-        Ok(Answer { head, body: AnswerBytes::Whole(body, facts), lease, .. }) => {
+        Ok(Answer { head, body: AnswerBytes::Whole(body, facts, lease), .. }) => {
             match admission.in_line().await {
                 Ok(admitting) => {
                     let plain = whole::Plain { head, body, facts, lease };
@@ -105,10 +105,10 @@ async fn hand_on(
                 Err(error) => drop(reply.send(unrecorded(error))),
             }
         }
-        Ok(Answer { head, body: AnswerBytes::Stream(opened), lease, usage_is_ours, attempt, timeouts }) => {
+        Ok(Answer { head, body: AnswerBytes::Stream(opened), usage_is_ours, attempt, timeouts }) => {
             match admission.durable().await {
                 Ok(admitted) => {
-                    let source = stream::Source { opened, lease, usage_is_ours, attempt, timeouts };
+                    let source = stream::Source { opened, usage_is_ours, attempt, timeouts };
                     // Boxed: a plain answer, which has no use for it, need not carry the room for it around.
                     Box::pin(stream::hand_on(thread, reserved, admitted, (head, source), reply)).await;
                 }

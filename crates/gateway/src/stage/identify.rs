@@ -25,7 +25,8 @@ pub(crate) async fn identify_headers(
 ) -> Result<Authenticated, Refused> {
     match whose(thread, peer, headers).await {
         Ok(who) => Ok(who),
-        Err(error) => Err(strangers::turn_away(thread, peer, request, error).await),
+        // Boxed, as other ways that few requests take: each of the others would carry the room for it around.
+        Err(error) => Err(Box::pin(strangers::turn_away(thread, peer, request, error)).await),
     }
 }
 

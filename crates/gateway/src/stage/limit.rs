@@ -71,12 +71,12 @@ pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserve
         let Some((permit, route_to)) =
             denied.other_model().and_then(|other| other_route(thread, &routed, &other))
         else {
-            return Err(refuse(thread, &routed, denied).await);
+            return Err(Box::pin(refuse(thread, &routed, denied)).await);
         };
         downgraded_from = downgraded_from.or_else(|| Some(routed.route.model.clone()));
         let other = route(thread, Permitted { asked: routed.asked, permit, route: route_to })?;
         // Another model reads the prompt with another vocabulary.
-        Counted { routed, prompt } = count(thread, other).await?;
+        Counted { routed, prompt } = Box::pin(count(thread, other)).await?;
     }
     Err(RefusalKind::Limit(LimitRefused::DowngradesWithoutEnd).of(routed.asked.accepted.request))
 }
@@ -133,7 +133,7 @@ async fn hold(thread: &Thread, routed: &Routed, most: &Amounts) -> Result<Reserv
             Err(Denied::Short(shortfalls)) => shortfalls,
         };
         let Some(headroom) = limiting.headroom() else { return Err(LimitRefused::Away) };
-        match headroom.ask(&shortfalls).await {
+        match Box::pin(headroom.ask(&shortfalls)).await {
             Ok(Granted::More) => {}
             Ok(Granted::Exhausted) => return Err(LimitRefused::exhausted(shortfalls)),
             Err(HeadroomAway) => return Err(LimitRefused::Away),

@@ -159,10 +159,10 @@ async fn take_over(thread: &Thread, reserved: &Reserved, rest: Option<&Rest>) ->
             None => Put::asked(reserved, Reason::Next),
         };
         let Tried { result, elsewhere } = attempt(thread, reserved, index, put).await;
-        let Ok(Answer { body, lease, usage_is_ours, attempt, timeouts, .. }) = result else { continue };
+        let Ok(Answer { body, usage_is_ours, attempt, timeouts, .. }) = result else { continue };
         match body {
             AnswerBytes::Stream(opened) if !elsewhere => {
-                return Some(Source { opened, lease, usage_is_ours, attempt, timeouts });
+                return Some(Source { opened, usage_is_ours, attempt, timeouts });
             }
             AnswerBytes::Stream(_) | AnswerBytes::Whole(..) => {}
         }

@@ -1,7 +1,7 @@
 //! A streamed answer: events are handed on as they come, byte for byte; the one that ends the stream is held back
 //! until the settling record is durable.
 
-use crate::body::{EventSender, SendError, TrySendError};
+use crate::body::{EventSender, Gathered, SendError, TrySendError};
 use crate::capture::Outgoing;
 use crate::collect::CollectError;
 use crate::context::Thread;
@@ -16,15 +16,20 @@ use crate::stage::exchange::Reply;
 use crate::stage::limit::Reserved;
 use crate::stage::resume::{Continuation, resume};
 use crate::stage::settle::{Ending, settle};
+use crate::stage::silence::{Silence, Silent};
 use crate::tab::Consumed;
-use crate::upstream::Lease;
+use crate::upstream::EngineBody;
 use bytes::Bytes;
 use hermetic_inference_api::{AnswerFacts, CutChunk, Event, EventFacts, EventScanner};
 use hermetic_ledger::record::{AttemptOutcome, Outcome};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// Answers that are told one by one that they were cut. The OpenAI API allows as many in one request.
 const CUT_CHOICES_MAX: u64 = 128;
@@ -38,7 +43,6 @@ const TAIL_PATIENCE: Duration = Duration::from_secs(1);
 /// Where the events come from.
 pub(crate) struct Source {
     pub(crate) opened: Opened,
-    pub(crate) lease: Lease,
     pub(crate) usage_is_ours: bool,
     pub(crate) attempt: Ongoing,
     pub(crate) timeouts: Patience,
@@ -67,7 +71,9 @@ pub(crate) struct Flow<'a> {
     pub(crate) thread: &'a Thread,
     reserved: &'a Reserved,
     pub(crate) source: Source,
-    out: EventSender,
+    out: Rc<EventSender>,
+    /// Events that leave with the next write.
+    gathered: Gathered,
     pub(crate) facts: AnswerFacts,
     answer: Outgoing,
     first_byte: Option<Duration>,
@@ -92,7 +98,8 @@ pub(crate) async fn hand_on(
         thread,
         reserved,
         source,
-        out,
+        out: Rc::new(out),
+        gathered: Gathered::default(),
         facts: AnswerFacts::default(),
         answer: Outgoing::start(thread, accepted.request),
         first_byte: None,
@@ -140,14 +147,14 @@ pub(crate) async fn hand_on(
         let _ = tokio::time::timeout(thread.shared.options().client_stall_timeout, out.send(event)).await;
     }
     drop(out);
-    let Source { opened: Opened { mut incoming, .. }, lease, .. } = source;
+    let Source { opened: Opened { mut incoming, .. }, .. } = source;
     if outcome == Outcome::Completed && !cut && ends_soon(&mut incoming).await {
-        thread.pool.put_back(lease, thread.shared.options().idle_upstream_max);
+        thread.pool.put_back(incoming.into_lease(), thread.shared.options().idle_upstream_max);
     }
 }
 
 /// Whether the answer's body ends where its events did: then the connection can carry another request.
-async fn ends_soon(body: &mut Incoming) -> bool {
+async fn ends_soon(body: &mut EngineBody) -> bool {
     let tail = async {
         while let Some(frame) = body.frame().await {
             if frame.is_err() {
@@ -161,76 +168,117 @@ async fn ends_soon(body: &mut Incoming) -> bool {
 
 async fn until(deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }
 
+/// Resolves when the stream has to end for a reason that is not the engine's.
+async fn interrupted(
+    thread: &Thread,
+    reserved: &Reserved,
+    out: Rc<EventSender>,
+    deadline: Option<Instant>,
+) -> End {
+    tokio::select! {
+        biased;
+        () = out.closed() => End::ClientLeft,
+        () = reserved.tab.time_up(thread.shared.clock.monotonic()) => End::OutOfTime,
+        () = until(deadline) => End::Late,
+        () = thread.shared.cut.cancelled() => End::Cut,
+    }
+}
+
 impl Flow<'_> {
-    /// Hands events on until the stream ends, one way or another.
+    /// Hands events on until the stream ends, one way or another. Those that are there together leave together: a write
+    /// for each would cost more than all the rest.
     async fn run(&mut self) -> End {
-        let keep_alive = self.thread.shared.options().keep_alive_interval;
+        let mut interrupted =
+            pin!(interrupted(self.thread, self.reserved, Rc::clone(&self.out), self.deadline));
+        let mut silence = Silence::begins(Instant::now());
+        let mut alarm = pin!(sleep_until(silence.next(self.patience())));
         for event in std::mem::take(&mut self.source.opened.read) {
             if let Some(end) = self.hand_on_event(event).await {
-                return end;
+                return self.leave(end).await;
             }
         }
-        // Behind the first event there may be more in the same piece.
-        if let Some(end) = self.hand_on_events().await {
-            return end;
-        }
-        let mut silent = Duration::ZERO;
+        let mut begun = false;
         loop {
-            let Patience { first_token, idle } = self.source.timeouts;
-            let patience = if self.first_byte.is_none() { first_token } else { idle };
-            let pause = keep_alive.min(patience.saturating_sub(silent));
-            match tokio::time::timeout(pause, self.next_piece()).await {
-                Ok(Piece::Data(data)) => {
-                    silent = Duration::ZERO;
-                    self.source.opened.scanner.push(data);
-                    if let Some(end) = self.hand_on_events().await {
+            // Behind the first event there may be more in the same piece.
+            if let Some(end) = self.hand_on_events().await {
+                return self.leave(end).await;
+            }
+            if self.has_begun() && !begun {
+                // From now on it is another patience.
+                begun = true;
+                alarm.as_mut().reset(silence.next(self.patience()));
+            }
+            let frame = match self.frame_at_once().await {
+                Some(frame) => frame,
+                None => {
+                    if let Err(end) = self.send_gathered().await {
                         return end;
+                    }
+                    tokio::select! {
+                        biased;
+                        frame = self.source.opened.incoming.frame() => frame,
+                        end = interrupted.as_mut() => return end,
+                        () = alarm.as_mut() => {
+                            if let Err(end) = self.stay_silent(&mut silence).await {
+                                return end;
+                            }
+                            alarm.as_mut().reset(silence.next(self.patience()));
+                            continue;
+                        }
                     }
                 }
-                Ok(Piece::End(end)) => return end,
-                Err(_) => {
-                    silent += pause;
-                    if silent >= patience {
-                        return End::Failed(CollectError::Silent { after: silent });
-                    }
-                    if let Err(end) = self.send(KEEP_ALIVE).await {
-                        return end;
-                    }
+            };
+            match frame {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    silence = Silence::begins(Instant::now());
+                    self.source.opened.scanner.push(data);
+                }
+                Some(Err(_)) => return self.leave(End::Failed(CollectError::BrokenOff)).await,
+                None => {
+                    let rest = self.rest();
+                    return self.leave(End::Closed(rest)).await;
                 }
             }
         }
     }
 
-    async fn next_piece(&mut self) -> Piece {
-        let mut late = std::pin::pin!(until(self.deadline));
-        loop {
-            let frame = tokio::select! {
-                biased;
-                frame = self.source.opened.incoming.frame() => frame,
-                () = self.out.closed() => return Piece::End(End::ClientLeft),
-                () = self.reserved.tab.time_up(self.thread.shared.clock.monotonic()) => return Piece::End(End::OutOfTime),
-                () = late.as_mut() => return Piece::End(End::Late),
-                () = self.thread.shared.cut.cancelled() => return Piece::End(End::Cut),
-            };
-            match frame {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => return Piece::Data(data),
-                    Err(_trailers) => {}
-                },
-                Some(Err(_)) => return Piece::End(End::Failed(CollectError::BrokenOff)),
-                None => {
-                    let cap = self.thread.shared.options().event_bytes_max;
-                    let scanner = std::mem::replace(&mut self.source.opened.scanner, EventScanner::new(cap));
-                    let rest = scanner.finish().map(|event| event.raw).unwrap_or_default();
-                    return Piece::End(End::Closed(rest));
-                }
-            }
+    /// How long the engine may be silent now, and after how long the client is told that it is still there.
+    fn patience(&self) -> (Duration, Duration) {
+        let Patience { first_token, idle } = self.source.timeouts;
+        let patience = if self.first_byte.is_none() { first_token } else { idle };
+        (patience, self.thread.shared.options().keep_alive_interval)
+    }
+
+    /// The engine has said nothing for some time: too long, or long enough to tell the client that it is still there.
+    async fn stay_silent(&mut self, silence: &mut Silence) -> Result<(), End> {
+        match silence.judge(Instant::now(), self.patience()) {
+            Silent::Bearable => Ok(()),
+            Silent::Noticeable => self.send(KEEP_ALIVE).await,
+            Silent::TooLong { after } => Err(End::Failed(CollectError::Silent { after })),
         }
+    }
+
+    /// What the engine has sent already.
+    async fn frame_at_once(&mut self) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut incoming = Pin::new(&mut self.source.opened.incoming);
+        poll_fn(|cx| match incoming.as_mut().poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(Some(frame)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    /// What was no whole event when the stream ended.
+    fn rest(&mut self) -> Bytes {
+        let cap = self.thread.shared.options().event_bytes_max;
+        let scanner = std::mem::replace(&mut self.source.opened.scanner, EventScanner::new(cap));
+        scanner.finish().map(|event| event.raw).unwrap_or_default()
     }
 
     /// Hands on the events that are complete. `Some` when one of them ends the stream.
@@ -256,12 +304,25 @@ impl Flow<'_> {
                     self.first_byte = Some(self.thread.shared.clock.monotonic());
                 }
                 self.answer.update(&raw);
-                self.send(raw).await.err()
+                self.gathered.add(raw);
+                if self.gathered.is_enough() { self.send_gathered().await.err() } else { None }
             }
             Look::KeepBack => None,
             Look::Done => Some(End::Done(event.raw)),
             Look::EngineError => Some(End::EngineError(event.raw)),
             Look::Full(end) => Some(End::Full(end)),
+        }
+    }
+
+    /// The stream has ended: what was gathered leaves before its end is judged.
+    async fn leave(&mut self, end: End) -> End {
+        self.send_gathered().await.err().unwrap_or(end)
+    }
+
+    async fn send_gathered(&mut self) -> Result<(), End> {
+        match self.gathered.take() {
+            Some(events) => self.send(events).await,
+            None => Ok(()),
         }
     }
 
@@ -363,11 +424,6 @@ impl Flow<'_> {
             }
         }
     }
-}
-
-enum Piece {
-    Data(Bytes),
-    End(End),
 }
 
 enum Look {

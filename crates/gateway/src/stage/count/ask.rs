@@ -135,7 +135,7 @@ async fn post<T: DeserializeOwned>(
         .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .body(Full::new(Bytes::from(serde_json::to_vec(question).ok()?)))
         .ok()?;
-    let mut lease = thread.pool.lease(&thread.shared, &thread.tasks, target, None).await.ok()?;
+    let lease = thread.pool.lease(&thread.shared, target, None).await.ok()?;
     let (head, mut body) = lease.send(request).await.ok()?.into_parts();
     let (terms, idle_max) = {
         let options = thread.shared.options();
@@ -144,7 +144,7 @@ async fn post<T: DeserializeOwned>(
     };
     let mut grant = thread.shared.memory.grant(Purpose::Answer, GRANT_STEP).ok()?;
     let answer = collect(&mut body, terms, &mut grant).await.ok()?;
-    thread.pool.put_back(lease, idle_max);
+    thread.pool.put_back(body.into_lease(), idle_max);
     if head.status != StatusCode::OK {
         return None;
     }
