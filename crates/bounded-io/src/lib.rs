@@ -219,6 +219,15 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Fil
     written
 }
 
+/// Asks the kernel to write out what it holds of a file that is complete and not soon read again. Does not wait, and
+/// promises nothing: that is [`sync_filesystem`]'s.
+pub fn start_writing_out(path: &Path) -> Result<(), FileError> {
+    let file = File::open(path).map_err(|source| FileError::new("open", path, source))?;
+    // A filesystem that does not know the advice is as good without it.
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    Ok(())
+}
+
 /// Makes everything written so far to the filesystem that holds `folder` durable, in one call.
 pub fn sync_filesystem(folder: &Path) -> Result<(), FileError> {
     let opened = File::open(folder).map_err(|source| FileError::new("open", folder, source))?;

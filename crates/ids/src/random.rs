@@ -21,12 +21,12 @@ struct Text {
 
 impl Text {
     fn new(prefix: &str, id: &[u8]) -> Self {
-        let mut text = Self { bytes: [0; TEXT_BYTES_MAX], length: 0 };
-        let digits = id.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
-        let digits = digits.map(|nibble| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
-        for (slot, byte) in text.bytes.iter_mut().zip(prefix.bytes().chain(digits)) {
-            *slot = byte;
-            text.length += 1;
+        let mut text = Self { bytes: [0; TEXT_BYTES_MAX], length: prefix.len() + 2 * id.len() };
+        if let Some((head, digits)) = text.bytes.split_at_mut_checked(prefix.len()) {
+            head.copy_from_slice(prefix.as_bytes());
+            for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id) {
+                *pair = [digit(byte >> 4), digit(byte & 0x0f)];
+            }
         }
         text
     }
@@ -35,6 +35,10 @@ impl Text {
         // ASCII, all of it.
         self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
+}
+
+const fn digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }
 }
 
 fn from_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {

@@ -25,6 +25,7 @@ mod edge;
 mod error;
 mod forward;
 mod frame;
+mod handover;
 mod last_signed;
 mod layout;
 mod ledger;

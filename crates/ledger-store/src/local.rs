@@ -2,6 +2,7 @@
 
 use crate::error::OpenError;
 use crate::forward::server::Server;
+use crate::handover::handover;
 use crate::last_signed::LastSigned;
 use crate::layout::Layout;
 use crate::options::LedgerOptions;
@@ -13,12 +14,11 @@ use crate::shared::Shared;
 use crate::writer::Writer;
 use hermetic_bounded_io::FileLock;
 use hermetic_ledger::VerifierKey;
-use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-/// Batches that may wait for the publisher: 16 × 4 MiB. Then the writer waits, and its queue fills.
-const BATCHES_WAITING: usize = 16;
+/// Records that may wait for the publisher. Then the writer waits, and its queue fills.
+const BYTES_WAITING: usize = 64 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Local {
@@ -56,7 +56,7 @@ impl Local {
         shared.set_size(frontier.size());
         let (records, bytes, clock) = (options.queue_records, options.queue_bytes, options.clock.clone());
         let queue = Arc::new(Queue::numbered(records, bytes, clock, frontier.size()));
-        let (sender, receiver) = sync_channel(BATCHES_WAITING);
+        let (sender, receiver) = handover(BYTES_WAITING);
         let writer = Writer {
             layout,
             segment_bytes,

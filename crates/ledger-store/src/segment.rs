@@ -110,6 +110,8 @@ fn lay_out(path: &Path, bytes: u64) -> Result<(), FileError> {
         let zeros = ZEROS.get(..chunk).unwrap_or_default();
         file.write_all_at(zeros, at).map_err(|source| FileError::new("write", path, source))?;
         at += chunk as u64;
+        // Piece by piece: all of it at once would be in the way of the syncs that requests wait for.
+        file.sync_data().map_err(|source| FileError::new("sync", path, source))?;
     }
     file.sync_all().map_err(|source| FileError::new("sync", path, source))
 }

@@ -3,9 +3,10 @@
 use crate::layout::Layout;
 use hermetic_bounded_io::{
     FileError, Mode, create_folders, list_folder, read_capped, remove_durable, replace_unsynced,
+    start_writing_out,
 };
 use hermetic_ledger::RECORD_BYTES_MAX;
-use hermetic_ledger::tile::{TILE_WIDTH, TileId};
+use hermetic_ledger::tile::{TILE_WIDTH, TileId, TileKind};
 
 /// Largest entry bundle: 256 records of the greatest length. Tiles are 8 KiB.
 const FILE_BYTES_MAX: u64 = TILE_WIDTH * (RECORD_BYTES_MAX as u64 + 2);
@@ -16,7 +17,10 @@ pub(crate) fn write(layout: &Layout, id: &TileId, bytes: &[u8]) -> Result<(), Fi
     if let Some(folder) = path.parent() {
         create_folders(folder, Mode::Private)?;
     }
-    replace_unsynced(&path, bytes, Mode::Private)
+    replace_unsynced(&path, bytes, Mode::Private)?;
+    // A full bundle is large and there are many: what would otherwise gather for the next sync of the whole filesystem, and
+    // hold up the syncs that requests wait for, goes out as it comes.
+    if id.is_full() && id.kind == TileKind::Entries { start_writing_out(&path) } else { Ok(()) }
 }
 
 /// Whether the file is there and says exactly this.

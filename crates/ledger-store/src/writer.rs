@@ -10,6 +10,7 @@
 use crate::edge::Entry;
 use crate::error::AppendError;
 use crate::frame::{self, FrameHead, HEADER_BYTES};
+use crate::handover::Sender;
 use crate::layout::Layout;
 use crate::publisher::Message;
 use crate::queue::{Job, Queue, Serving, Work};
@@ -19,7 +20,6 @@ use hermetic_bounded_io::FileError;
 use hermetic_clock::Clock;
 use hermetic_ledger::{Event, Frontier, Record, TreeHash};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -30,7 +30,7 @@ pub(crate) struct Writer {
     pub(crate) next_batch: u64,
     pub(crate) clock: Clock,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) publisher: SyncSender<Message>,
+    pub(crate) publisher: Sender,
     /// The disk is full, and the ledger says so in its own records.
     pub(crate) full: bool,
     pub(crate) buffer: Vec<u8>,
@@ -233,11 +233,12 @@ fn refuse(jobs: Vec<Job>, error: &AppendError) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handover::{Nothing, handover};
     use crate::pending::PendingAppend;
     use crate::shared::Health;
     use hermetic_diagnostics::Diagnose;
     use std::path::Path;
-    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
     use tokio::sync::oneshot;
 
     fn job(queue: &Queue, mark: &str) -> PendingAppend {
@@ -253,7 +254,7 @@ mod tests {
         // A device that refuses every write for real.
         let device = Path::new("/dev/full");
         let file = std::fs::OpenOptions::new().read(true).write(true).open(device).unwrap();
-        let (publisher, published) = sync_channel(4);
+        let (publisher, published) = handover(1 << 20);
         let shared = Arc::new(Shared::default());
         let folder = tempfile::tempdir().unwrap();
         let writer = Writer {
@@ -279,6 +280,10 @@ mod tests {
         assert!(matches!(shared.health(), Health::Failed(_)));
         queue.close();
         thread.join().unwrap();
-        assert!(published.recv().is_err(), "nothing that is not durable is published");
+        assert_eq!(
+            published.receive(Duration::ZERO).unwrap_err(),
+            Nothing::Anymore,
+            "nothing that is not durable is published"
+        );
     }
 }
