@@ -62,6 +62,9 @@ pub enum RequestMistake {
     ModelName(NameError),
     #[error("this surface does not stream")]
     NoStreaming,
+    /// The engine is spoken to in the words of chat completions, and those have none for it. Refused rather than dropped.
+    #[error("expected nothing in `{path}` that an engine cannot be asked in chat completions, found {found}")]
+    Untranslatable { path: String, found: String },
 }
 
 impl RequestMistake {
@@ -73,6 +76,7 @@ impl RequestMistake {
             Self::Missing { field } | Self::Type { field, .. } => Some(field),
             Self::ModelName(_) => Some("model"),
             Self::NoStreaming => Some("stream"),
+            Self::Untranslatable { path, .. } => Some(path),
         }
     }
 }
