@@ -219,12 +219,25 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Fil
     written
 }
 
-/// Asks the kernel to write out what it holds of a file that is complete and not soon read again. Does not wait, and
-/// promises nothing: that is [`sync_filesystem`]'s.
-pub fn start_writing_out(path: &Path) -> Result<(), FileError> {
-    let file = File::open(path).map_err(|source| FileError::new("open", path, source))?;
-    // A filesystem that does not know the advice is as good without it.
-    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+/// What is to become of a file that was just written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    Nothing,
+    /// The kernel writes it out soon: it is complete, and not soon read again. Nothing is waited for and nothing promised:
+    /// that is [`sync_filesystem`]'s.
+    StartWritingOut,
+}
+
+/// Writes a file in its place, without syncing it and without regard to readers: there must be none yet.
+pub fn write_unsynced(path: &Path, bytes: &[u8], mode: Mode, then: Then) -> Result<(), FileError> {
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(mode.bits()).open(path);
+    let mut file = opened.map_err(|source| FileError::new("create", path, source))?;
+    file.write_all(bytes).map_err(|source| FileError::new("write", path, source))?;
+    if then == Then::StartWritingOut {
+        // A filesystem that does not know the advice is as good without it.
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    }
     Ok(())
 }
 

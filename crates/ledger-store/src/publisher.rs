@@ -167,19 +167,32 @@ impl Publisher {
     fn write_full_tiles(&mut self) -> Result<(), FileError> {
         while let Some(full) = self.edge.next_full() {
             for (id, bytes) in &full.files {
-                if !(self.recovering && tile_files::says(&self.means.layout, id, bytes)) {
-                    tile_files::write(&self.means.layout, id, bytes)?;
-                }
-                let partials = id.partial_folder();
-                if self.means.layout.dir.join(&partials).is_dir() {
-                    self.outgrown.push(partials);
-                }
+                self.write_full_tile(id, bytes)?;
             }
             // Only now: a disk that was full finds the same work again.
             self.edge.settle(full);
-            // A tile is a millisecond's work that nobody waits for. Where there are few processors, those who answer
-            // requests go first.
-            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// A file is a millisecond's work that nobody waits for. Where there are few processors, those who answer requests go
+    /// first.
+    fn write_full_tile(&mut self, id: &TileId, bytes: &[u8]) -> Result<(), FileError> {
+        let layout = &self.means.layout;
+        std::thread::yield_now();
+        let partials = id.partial_folder();
+        // The last partial tile of a kind is of the tile that is filled next.
+        let had_partials = if self.recovering {
+            if !tile_files::says(layout, id, bytes) {
+                tile_files::replace(layout, id, bytes)?;
+            }
+            layout.dir.join(&partials).is_dir()
+        } else {
+            tile_files::write_ahead(layout, id, bytes)?;
+            self.partial.get(&id.kind).is_some_and(|last| last.index == id.index)
+        };
+        if had_partials {
+            self.outgrown.push(partials);
         }
         Ok(())
     }
@@ -187,7 +200,7 @@ impl Publisher {
     fn write_partial_tiles(&mut self) -> Result<(), FileError> {
         for (id, bytes) in self.edge.partials() {
             if self.partial.get(&id.kind) != Some(&id) {
-                tile_files::write(&self.means.layout, &id, &bytes)?;
+                tile_files::replace(&self.means.layout, &id, &bytes)?;
                 self.partial_files += 1;
                 let before = self.partial.insert(id.kind, id);
                 if let Some(before) =

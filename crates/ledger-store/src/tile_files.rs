@@ -2,8 +2,8 @@
 
 use crate::layout::Layout;
 use hermetic_bounded_io::{
-    FileError, Mode, create_folders, list_folder, read_capped, remove_durable, replace_unsynced,
-    start_writing_out,
+    FileError, Mode, Then, create_folders, list_folder, read_capped, remove_durable, replace_unsynced,
+    write_unsynced,
 };
 use hermetic_ledger::RECORD_BYTES_MAX;
 use hermetic_ledger::tile::{TILE_WIDTH, TileId, TileKind};
@@ -11,16 +11,32 @@ use hermetic_ledger::tile::{TILE_WIDTH, TileId, TileKind};
 /// Largest entry bundle: 256 records of the greatest length. Tiles are 8 KiB.
 const FILE_BYTES_MAX: u64 = TILE_WIDTH * (RECORD_BYTES_MAX as u64 + 2);
 
-/// Writes a tile, whole for every reader but not yet durable. Nothing is written when the file says the same already.
-pub(crate) fn write(layout: &Layout, id: &TileId, bytes: &[u8]) -> Result<(), FileError> {
+/// Writes a tile, whole for every reader but not yet durable.
+pub(crate) fn replace(layout: &Layout, id: &TileId, bytes: &[u8]) -> Result<(), FileError> {
     let path = layout.dir.join(id.path());
     if let Some(folder) = path.parent() {
         create_folders(folder, Mode::Private)?;
     }
-    replace_unsynced(&path, bytes, Mode::Private)?;
-    // A full bundle is large and there are many: what would otherwise gather for the next sync of the whole filesystem, and
-    // hold up the syncs that requests wait for, goes out as it comes.
-    if id.is_full() && id.kind == TileKind::Entries { start_writing_out(&path) } else { Ok(()) }
+    replace_unsynced(&path, bytes, Mode::Private)
+}
+
+/// Writes a tile that no checkpoint speaks of yet, so that nobody reads it: straight to its place, at half the cost. What a
+/// crash leaves of it is replaced by recovery.
+///
+/// A full bundle is large and there are many: what would otherwise gather for the next sync of the whole filesystem, and
+/// hold up the syncs that requests wait for, goes out as it comes.
+pub(crate) fn write_ahead(layout: &Layout, id: &TileId, bytes: &[u8]) -> Result<(), FileError> {
+    let path = layout.dir.join(id.path());
+    let then = if id.kind == TileKind::Entries { Then::StartWritingOut } else { Then::Nothing };
+    match write_unsynced(&path, bytes, Mode::Private, then) {
+        Err(error) if error.is_not_found() => {
+            if let Some(folder) = path.parent() {
+                create_folders(folder, Mode::Private)?;
+            }
+            write_unsynced(&path, bytes, Mode::Private, then)
+        }
+        written => written,
+    }
 }
 
 /// Whether the file is there and says exactly this.
