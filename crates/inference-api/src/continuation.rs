@@ -9,7 +9,7 @@
 //! fail.
 
 use crate::json;
-use crate::surface::Surface;
+use crate::surface::Call;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -85,7 +85,7 @@ struct Choice<'a> {
 }
 
 /// Whether the rest of an answer to this request could be asked for.
-pub fn may_continue(surface: Surface, body: &[u8]) -> bool {
+pub fn may_continue(call: Call, body: &[u8]) -> bool {
     let Ok(Value::Object(request)) = serde_json::from_slice(body) else { return false };
     let means_nothing = |value: &Value| match value {
         Value::Null | Value::Bool(false) => true,
@@ -94,12 +94,10 @@ pub fn may_continue(surface: Surface, body: &[u8]) -> bool {
         _ => false,
     };
     let one = |field| request.get(field).is_none_or(|value| value.is_null() || *value == 1);
-    let form = match surface {
-        Surface::ChatCompletions => {
-            request.get("messages").is_some_and(|m| m.as_array().is_some_and(|m| !m.is_empty()))
-        }
-        Surface::Completions => request.get("prompt").is_some_and(Value::is_string),
-        Surface::Embeddings => false,
+    let form = match call {
+        Call::Chat => request.get("messages").is_some_and(|m| m.as_array().is_some_and(|m| !m.is_empty())),
+        Call::Completion => request.get("prompt").is_some_and(Value::is_string),
+        Call::Embedding => false,
     };
     form && one("n")
         && one("best_of")
@@ -157,7 +155,7 @@ impl StreamSoFar {
     }
 
     /// The request for the rest; `None` when nothing may be generated any more. Only the fields that have to change do.
-    pub fn request(&self, surface: Surface, body: &[u8]) -> Option<Vec<u8>> {
+    pub fn request(&self, call: Call, body: &[u8]) -> Option<Vec<u8>> {
         let members = json::members(body).ok()?;
         let mut edits: Vec<(std::ops::Range<usize>, Vec<u8>)> = Vec::new();
         for member in &members {
@@ -167,17 +165,17 @@ impl StreamSoFar {
                 let Ok(cap) = serde_json::from_slice::<u64>(value) else { continue };
                 let left = cap.checked_sub(self.tokens).filter(|left| *left > 0)?;
                 edits.push((member.value.clone(), left.to_string().into_bytes()));
-            } else if key == "messages" && surface == Surface::ChatCompletions {
+            } else if key == "messages" && call == Call::Chat {
                 let end = member.value.end.checked_sub(1)?;
                 edits.push((end..end, self.unfinished_message()));
-            } else if key == "prompt" && surface == Surface::Completions {
+            } else if key == "prompt" && call == Call::Completion {
                 let end = member.value.end.checked_sub(1)?;
                 let quoted = Value::from(self.text.as_str()).to_string();
                 let inside = quoted.get(1..quoted.len().saturating_sub(1))?;
                 edits.push((end..end, inside.as_bytes().to_vec()));
             }
         }
-        if surface == Surface::ChatCompletions {
+        if call == Call::Chat {
             let open = body.iter().position(|&b| b == b'{')? + 1;
             let asked = br#""continue_final_message":true,"add_generation_prompt":false,"#.to_vec();
             edits.insert(0, (open..open, asked));
@@ -258,7 +256,7 @@ mod tests {
     fn the_rest_of_a_chat_is_asked_for_as_an_unfinished_message() {
         let body =
             r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":10,"stream":true}"#;
-        let asked = said(&["he", "l\"lo"]).request(Surface::ChatCompletions, body.as_bytes()).unwrap();
+        let asked = said(&["he", "l\"lo"]).request(Call::Chat, body.as_bytes()).unwrap();
         let asked: Value = serde_json::from_slice(&asked).unwrap();
         assert_eq!(
             asked,
@@ -270,7 +268,7 @@ mod tests {
     #[test]
     fn when_all_tokens_are_used_up_there_is_no_rest() {
         let body = br#"{"model":"m","prompt":"x","max_tokens":2,"stream":true}"#;
-        assert_eq!(said(&["a", "b"]).request(Surface::Completions, body), None);
+        assert_eq!(said(&["a", "b"]).request(Call::Completion, body), None);
     }
 
     #[test]
@@ -300,10 +298,7 @@ mod tests {
     #[test]
     fn what_cannot_be_continued_exactly_is_not() {
         let may = |extra: &str| {
-            may_continue(
-                Surface::ChatCompletions,
-                format!("{{\"messages\":[{{}}],\"stream\":true{extra}}}").as_bytes(),
-            )
+            may_continue(Call::Chat, format!("{{\"messages\":[{{}}],\"stream\":true{extra}}}").as_bytes())
         };
         for extra in [
             "",
@@ -325,7 +320,7 @@ mod tests {
         ] {
             assert!(!may(extra), "{extra}");
         }
-        assert!(!may_continue(Surface::Completions, br#"{"prompt":["a","b"]}"#));
+        assert!(!may_continue(Call::Completion, br#"{"prompt":["a","b"]}"#));
         for data in [
             r#"{"choices":[{"index":1,"delta":{"content":"x"}}]}"#,
             r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0}]}}]}"#,
@@ -348,7 +343,7 @@ mod tests {
             let body = if pretty { serde_json::to_string_pretty(&request) } else { serde_json::to_string(&request) }.unwrap();
             let mut so_far = StreamSoFar::default();
             pieces.iter().for_each(|piece| so_far.add(json!({"choices": [{"index": 0, "text": piece}]}).to_string().as_bytes()));
-            let asked: Value = serde_json::from_slice(&so_far.request(Surface::Completions, body.as_bytes()).unwrap()).unwrap();
+            let asked: Value = serde_json::from_slice(&so_far.request(Call::Completion, body.as_bytes()).unwrap()).unwrap();
             prop_assert_eq!(asked, json!({"z": 1.5, "prompt": format!("{prompt}{}", pieces.concat()), "model": "m"}));
         }
     }

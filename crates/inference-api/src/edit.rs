@@ -67,12 +67,12 @@ fn splice(body: &[u8], span: Range<usize>, with: &[&[u8]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::surface::Surface;
+    use crate::surface::Call;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     fn edited(body: &str) -> Option<String> {
-        let facts = RequestFacts::read(Surface::ChatCompletions, body.as_bytes()).unwrap();
+        let facts = RequestFacts::read(Call::Chat, body.as_bytes()).unwrap();
         ask_for_usage(body.as_bytes(), &facts).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
@@ -127,7 +127,7 @@ mod tests {
                 }
             }
             let body = if pretty { serde_json::to_string_pretty(&request) } else { serde_json::to_string(&request) }.unwrap();
-            let facts = RequestFacts::read(Surface::ChatCompletions, body.as_bytes()).unwrap();
+            let facts = RequestFacts::read(Call::Chat, body.as_bytes()).unwrap();
             let edited = cap_output(body.as_bytes(), &facts, cap);
             let after: Value = serde_json::from_slice(edited.as_deref().unwrap_or(body.as_bytes())).unwrap();
             let mut expected = request;
@@ -146,7 +146,7 @@ mod tests {
         #[test]
         fn another_model_is_named_and_all_else_is_as_before(text in ".{0,20}") {
             let body = json!({"a": text, "model": "m", "messages": [], "z": 1}).to_string();
-            let facts = RequestFacts::read(Surface::ChatCompletions, body.as_bytes()).unwrap();
+            let facts = RequestFacts::read(Call::Chat, body.as_bytes()).unwrap();
             let after: Value = serde_json::from_slice(&replace_model(body.as_bytes(), &facts, "org/\"x\"")).unwrap();
             prop_assert_eq!(after, json!({"a": text, "model": "org/\"x\"", "messages": [], "z": 1}));
         }

@@ -1,7 +1,7 @@
 //! The few facts of a request that the pipeline decides by.
 
 use crate::json::{self, JsonMistake, Member};
-use crate::surface::Surface;
+use crate::surface::Call;
 use hermetic_ids::{ModelName, NameError};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -65,6 +65,9 @@ pub enum RequestMistake {
     /// The engine is spoken to in the words of chat completions, and those have none for it. Refused rather than dropped.
     #[error("expected nothing in `{path}` that an engine cannot be asked in chat completions, found {found}")]
     Untranslatable { path: String, found: String },
+    /// As [`RequestMistake::Type`], for what stands deeper than the top and is named by a path: `messages[2].role`.
+    #[error("expected `{path}` to be {expected}, found {found}")]
+    TypeAt { path: String, expected: &'static str, found: &'static str },
 }
 
 impl RequestMistake {
@@ -76,23 +79,22 @@ impl RequestMistake {
             Self::Missing { field } | Self::Type { field, .. } => Some(field),
             Self::ModelName(_) => Some("model"),
             Self::NoStreaming => Some("stream"),
-            Self::Untranslatable { path, .. } => Some(path),
+            Self::Untranslatable { path, .. } | Self::TypeAt { path, .. } => Some(path),
         }
     }
 }
 
 impl RequestFacts {
     /// Checks that `body` is one JSON object without surprises and reads its facts.
-    pub fn read(surface: Surface, body: &[u8]) -> Result<Self, RequestMistake> {
+    pub fn read(call: Call, body: &[u8]) -> Result<Self, RequestMistake> {
         let members = json::members(body).map_err(RequestMistake::Json)?;
         let object = Object::new(body, &members)?;
         let stream = object.boolean("stream")?.unwrap_or(false);
-        if stream && !surface.streams() {
+        if stream && !call.streams() {
             return Err(RequestMistake::NoStreaming);
         }
-        let input_span = object
-            .get(surface.input_field())
-            .ok_or(RequestMistake::Missing { field: surface.input_field() })?;
+        let input_span =
+            object.get(call.input_field()).ok_or(RequestMistake::Missing { field: call.input_field() })?;
         let model_span = object.get("model").ok_or(RequestMistake::Missing { field: "model" })?;
         let max_tokens = match object.count("max_completion_tokens")? {
             Some(count) => Some(count),
@@ -105,7 +107,7 @@ impl RequestFacts {
             choices: object.count("n")?.max(object.count("best_of")?).unwrap_or(1).max(1),
             prompts: object
                 .get("prompt")
-                .filter(|_| surface == Surface::Completions)
+                .filter(|_| call == Call::Completion)
                 .map_or(1, |span| prompts(object.raw(&span))),
             cap_spans: ["max_completion_tokens", "max_tokens"].map(|key| object.get(key)),
             truncates: object.get("truncate_prompt_tokens").is_some_and(|span| object.raw(&span) != b"null"),
@@ -170,14 +172,14 @@ fn model_name(raw: &[u8]) -> Result<ModelName, RequestMistake> {
 }
 
 /// An object whose keys are known to be distinct.
-struct Object<'a> {
+pub(crate) struct Object<'a> {
     bytes: &'a [u8],
-    members: Vec<(Cow<'a, str>, Range<usize>)>,
+    pub(crate) members: Vec<(Cow<'a, str>, Range<usize>)>,
 }
 
 impl<'a> Object<'a> {
     /// Keys are compared as a parser reads them: `"mod\u0065l"` is `model`.
-    fn new(bytes: &'a [u8], members: &[Member]) -> Result<Self, RequestMistake> {
+    pub(crate) fn new(bytes: &'a [u8], members: &[Member]) -> Result<Self, RequestMistake> {
         let mut named: Vec<(Cow<'a, str>, Range<usize>)> = Vec::with_capacity(members.len());
         for member in members {
             let raw = bytes.get(member.key.clone()).unwrap_or_default();
@@ -195,7 +197,7 @@ impl<'a> Object<'a> {
         self.members.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
     }
 
-    fn raw(&self, span: &Range<usize>) -> &'a [u8] {
+    pub(crate) fn raw(&self, span: &Range<usize>) -> &'a [u8] {
         self.bytes.get(span.clone()).unwrap_or_default()
     }
 
@@ -266,7 +268,8 @@ impl<'a> Object<'a> {
     }
 }
 
-fn kind_of(raw: &[u8]) -> &'static str {
+/// What kind of value the first byte of it says it is.
+pub(crate) fn kind_of(raw: &[u8]) -> &'static str {
     match raw.first() {
         Some(b'"') => "a string",
         Some(b'{') => "an object",
@@ -283,7 +286,7 @@ mod tests {
     use super::*;
 
     fn chat(body: &str) -> Result<RequestFacts, RequestMistake> {
-        RequestFacts::read(Surface::ChatCompletions, body.as_bytes())
+        RequestFacts::read(Call::Chat, body.as_bytes())
     }
 
     #[test]
@@ -368,6 +371,6 @@ mod tests {
     #[test]
     fn embeddings_do_not_stream() {
         let body = b"{\"model\":\"m\",\"input\":\"x\",\"stream\":true}";
-        assert_eq!(RequestFacts::read(Surface::Embeddings, body), Err(RequestMistake::NoStreaming));
+        assert_eq!(RequestFacts::read(Call::Embedding, body), Err(RequestMistake::NoStreaming));
     }
 }

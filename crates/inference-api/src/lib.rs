@@ -9,6 +9,7 @@
 //!   [`DEPTH_MAX`] deep and hold no key twice at the top: what two parsers could read differently is refused, because
 //!   the one behind us could then be asked for another model than the one that was authorised;
 //! - an edit changes the bytes it names and no other;
+//! - what is translated between surfaces is said whole or refused with the place it stands at, never dropped unsaid;
 //! - [`EventScanner`] yields the same events, byte for byte, however the stream was cut.
 
 mod answer;
@@ -17,12 +18,15 @@ mod edit;
 mod error_body;
 mod facts;
 mod json;
+pub mod messages;
 mod models;
 mod output;
 mod prefix;
 mod prompt;
+pub mod responses;
 mod sse;
 mod surface;
+mod teller;
 
 pub use answer::{AnswerFacts, EventFacts};
 pub use continuation::{Rewritten, StreamSoFar, may_continue};
@@ -35,4 +39,5 @@ pub use output::{CutChunk, each_output};
 pub use prefix::prompt_prefix;
 pub use prompt::{ChatInput, PromptInput, TextInput, Turn, each_text};
 pub use sse::{Event, EventScanner, EventTooLarge};
-pub use surface::Surface;
+pub use surface::{Call, Surface};
+pub use teller::Teller;

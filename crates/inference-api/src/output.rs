@@ -1,7 +1,7 @@
 //! What a model generated, in an answer or in an event of a stream: every text of every choice, reasoning, refusals and
 //! the arguments of tool calls included. And the events that end a stream which is cut.
 
-use crate::surface::Surface;
+use crate::surface::Call;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -127,8 +127,8 @@ impl CutChunk {
 
     /// The events that end the stream as a model ends it that has reached its `max_tokens`: each of `choices` with
     /// `finish_reason: "length"`, the usage (input, output) for a caller who asked for it, and `[DONE]`.
-    pub fn end(&self, surface: Surface, choices: u64, usage: Option<(u64, u64)>) -> Vec<u8> {
-        let chat = surface == Surface::ChatCompletions;
+    pub fn end(&self, call: Call, choices: u64, usage: Option<(u64, u64)>) -> Vec<u8> {
+        let chat = call == Call::Chat;
         let object = if chat { "chat.completion.chunk" } else { "text_completion" };
         let choice = |index| Choice {
             index,
@@ -194,14 +194,14 @@ mod tests {
     fn a_stream_that_is_cut_ends_like_one_that_reached_its_length() {
         let like =
             CutChunk::like(br#"{"id":"c1","created":7,"model":"m","choices":[{"delta":{"content":"x"}}]}"#);
-        let end = String::from_utf8(like.end(Surface::ChatCompletions, 2, Some((3, 4)))).unwrap();
+        let end = String::from_utf8(like.end(Call::Chat, 2, Some((3, 4)))).unwrap();
         assert_eq!(
             end,
             "data: {\"id\":\"c1\",\"created\":7,\"model\":\"m\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"},{\"index\":1,\"delta\":{},\"finish_reason\":\"length\"}]}\n\n\
              data: {\"id\":\"c1\",\"created\":7,\"model\":\"m\",\"object\":\"chat.completion.chunk\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7}}\n\n\
              data: [DONE]\n\n"
         );
-        let end = String::from_utf8(CutChunk::default().end(Surface::Completions, 1, None)).unwrap();
+        let end = String::from_utf8(CutChunk::default().end(Call::Completion, 1, None)).unwrap();
         assert!(end.contains(r#"{"index":0,"text":"","finish_reason":"length"}"#), "{end}");
     }
 }

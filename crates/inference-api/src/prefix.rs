@@ -1,6 +1,6 @@
 //! How a prompt begins: what tells one conversation from another while it grows.
 
-use crate::surface::Surface;
+use crate::surface::Call;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -27,12 +27,12 @@ struct Turn<'a> {
 
 /// The first bytes of what the model is asked, at most `bytes_max`. Of a conversation: everything up to its first message
 /// by the user, which is there from the first turn on and stays the same in all that follow.
-pub fn prompt_prefix(surface: Surface, body: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
+pub fn prompt_prefix(call: Call, body: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
     let wire: Wire<'_> = serde_json::from_slice(body).ok()?;
-    let mut prefix = match surface {
-        Surface::ChatCompletions => serde_json::from_str::<Opening>(wire.messages?.get()).ok()?.0,
-        Surface::Completions => wire.prompt?.get().as_bytes().to_vec(),
-        Surface::Embeddings => wire.input?.get().as_bytes().to_vec(),
+    let mut prefix = match call {
+        Call::Chat => serde_json::from_str::<Opening>(wire.messages?.get()).ok()?.0,
+        Call::Completion => wire.prompt?.get().as_bytes().to_vec(),
+        Call::Embedding => wire.input?.get().as_bytes().to_vec(),
     };
     prefix.truncate(bytes_max);
     Some(prefix)
@@ -78,7 +78,7 @@ mod tests {
 
     fn of(messages: &str) -> Vec<u8> {
         let body = format!("{{\"model\":\"m\",\"messages\":[{messages}]}}");
-        prompt_prefix(Surface::ChatCompletions, body.as_bytes(), 1 << 20).unwrap()
+        prompt_prefix(Call::Chat, body.as_bytes(), 1 << 20).unwrap()
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_text_is_known_by_its_first_bytes() {
-        let prefix = |body: &[u8]| prompt_prefix(Surface::Completions, body, 4);
+        let prefix = |body: &[u8]| prompt_prefix(Call::Completion, body, 4);
         assert_eq!(prefix(br#"{"prompt":"abcdef"}"#), prefix(br#"{"prompt":"abcxyz","seed":1}"#));
         assert_eq!(prefix(br#"{"messages":[]}"#), None);
     }

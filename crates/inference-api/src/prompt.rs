@@ -2,7 +2,7 @@
 
 use crate::facts::RequestFacts;
 use crate::json::decode_string;
-use crate::surface::Surface;
+use crate::surface::Call;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -62,9 +62,9 @@ struct WirePart<'a> {
 
 impl<'a> PromptInput<'a> {
     /// Reads the input of a request whose facts were read from the same bytes.
-    pub fn read(surface: Surface, body: &'a [u8], facts: &RequestFacts) -> Option<Self> {
+    pub fn read(call: Call, body: &'a [u8], facts: &RequestFacts) -> Option<Self> {
         let input = body.get(facts.input_span.clone())?;
-        if surface == Surface::ChatCompletions {
+        if call == Call::Chat {
             let tools = facts.tools_span.clone().and_then(|span| body.get(span));
             return chat(input, tools).map(Self::Chat);
         }
@@ -171,14 +171,14 @@ pub fn each_text(body: &[u8], mut seen: impl FnMut(&str)) {
 mod tests {
     use super::*;
 
-    fn read(surface: Surface, body: &str) -> Option<PromptInput<'_>> {
-        let facts = RequestFacts::read(surface, body.as_bytes()).unwrap();
-        PromptInput::read(surface, body.as_bytes(), &facts)
+    fn read(call: Call, body: &str) -> Option<PromptInput<'_>> {
+        let facts = RequestFacts::read(call, body.as_bytes()).unwrap();
+        PromptInput::read(call, body.as_bytes(), &facts)
     }
 
     fn read_chat(messages: &str) -> Option<ChatInput<'static>> {
         let body = format!("{{\"model\":\"m\",\"tools\":[{{\"a\":1}}],\"messages\":{messages}}}");
-        match read(Surface::ChatCompletions, body.leak())? {
+        match read(Call::Chat, body.leak())? {
             PromptInput::Chat(chat) => Some(chat),
             PromptInput::Texts(_) => None,
         }
@@ -212,7 +212,7 @@ mod tests {
     fn prompts_are_texts_or_tokens_one_or_many() {
         let texts = |input: &str| {
             let body = format!("{{\"model\":\"m\",\"input\":{input}}}");
-            match read(Surface::Embeddings, body.leak())? {
+            match read(Call::Embedding, body.leak())? {
                 PromptInput::Texts(texts) => Some(texts),
                 PromptInput::Chat(_) => None,
             }

@@ -1,0 +1,221 @@
+//! How an engine's answer is told on a surface: as it came where caller and engine speak alike, else translated.
+
+use crate::error_body::ErrorBody;
+use crate::facts::RequestMistake;
+use crate::sse::EventScanner;
+use crate::surface::Surface;
+use crate::{messages, responses};
+use bytes::Bytes;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// A comment, which every reader of server-sent events skips.
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// Most that is told of what an engine says about a request it refuses.
+const REASON_CHARS_MAX: usize = 1000;
+
+impl Surface {
+    /// Whether caller and engine speak differently.
+    pub fn is_translated(self) -> bool {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Embeddings => false,
+            Self::Messages | Self::Responses => true,
+        }
+    }
+
+    /// The request as an engine is asked it.
+    pub fn translate(self, body: &Bytes) -> Result<Bytes, RequestMistake> {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Embeddings => Ok(body.clone()),
+            Self::Messages => messages::to_chat(body).map(Bytes::from),
+            Self::Responses => responses::to_chat(body).map(Bytes::from),
+        }
+    }
+}
+
+impl ErrorBody<'_> {
+    /// In the shape of the surface. `status`: of the answer it is the body of.
+    pub fn told(&self, surface: Surface, status: u16, request: &str) -> Vec<u8> {
+        match surface {
+            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses => {
+                self.to_json()
+            }
+            Surface::Messages => messages::error_body(status, &self.with_hint(), self.code, request),
+        }
+    }
+
+    /// For surfaces whose errors have one text.
+    fn with_hint(&self) -> Cow<'_, str> {
+        match &self.hint {
+            Some(hint) => Cow::Owned(format!("{} ({hint})", self.message)),
+            None => Cow::Borrowed(&self.message),
+        }
+    }
+}
+
+/// Tells the answer to one request.
+#[derive(Debug)]
+pub struct Teller(Told);
+
+#[derive(Debug)]
+enum Told {
+    AsItCame,
+    Messages { model: String, stream: Box<messages::StreamOfChat> },
+    Responses { echo: responses::Echo, stream: Box<responses::StreamOfChat> },
+}
+
+impl Teller {
+    /// For a request with this body, as the caller sent it, for this model, as the caller named it.
+    pub fn of(surface: Surface, body: &[u8], model: &str) -> Self {
+        Self(match surface {
+            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => Told::AsItCame,
+            Surface::Messages => Told::Messages {
+                model: model.to_owned(),
+                stream: Box::new(messages::StreamOfChat::new(model)),
+            },
+            Surface::Responses => {
+                let echo = responses::Echo::of(body);
+                let stream = Box::new(responses::StreamOfChat::new(echo.clone()));
+                Told::Responses { echo, stream }
+            }
+        })
+    }
+
+    /// Whether the engine's bytes are the caller's.
+    pub fn is_verbatim(&self) -> bool {
+        matches!(self.0, Told::AsItCame)
+    }
+
+    /// A whole answer. `None`: it has to be translated and is not what an engine answers.
+    pub fn whole(&self, answer: Bytes) -> Option<Bytes> {
+        match &self.0 {
+            Told::AsItCame => Some(answer),
+            Told::Messages { model, .. } => messages::answer_of_chat(&answer, model).map(Bytes::from),
+            Told::Responses { echo, .. } => responses::answer_of_chat(&answer, echo).map(Bytes::from),
+        }
+    }
+
+    /// What an engine says of a request that it refuses.
+    pub fn rejection(&self, answer: Bytes, status: u16, request: &str) -> Bytes {
+        match &self.0 {
+            Told::AsItCame | Told::Responses { .. } => answer,
+            Told::Messages { .. } => {
+                Bytes::from(messages::error_body(status, &reason(&answer), "engine", request))
+            }
+        }
+    }
+
+    /// Whole events of a stream: none, one or several.
+    pub fn events(&mut self, events: Bytes) -> Bytes {
+        if self.is_verbatim() {
+            return events;
+        }
+        let mut out = Vec::new();
+        let mut scanner = EventScanner::new(usize::MAX);
+        scanner.push(events);
+        while let Ok(Some(event)) = scanner.next_event() {
+            let Some(data) = event.data() else { continue };
+            out.extend(match (&mut self.0, data.as_ref()) {
+                (Told::AsItCame, _) => Vec::new(),
+                (Told::Messages { stream, .. }, b"[DONE]") => stream.end(),
+                (Told::Messages { stream, .. }, data) => stream.event(data),
+                (Told::Responses { stream, .. }, b"[DONE]") => stream.end(),
+                (Told::Responses { stream, .. }, data) => stream.event(data),
+            });
+        }
+        Bytes::from(out)
+    }
+
+    /// A sign of life while an engine is silent.
+    pub fn keep_alive(&self) -> Bytes {
+        match &self.0 {
+            Told::AsItCame | Told::Responses { .. } => Bytes::from_static(KEEP_ALIVE),
+            Told::Messages { .. } => Bytes::from_static(messages::PING),
+        }
+    }
+
+    /// An error inside a stream that has begun.
+    pub fn error(&mut self, error: &ErrorBody<'_>, status: u16) -> Bytes {
+        Bytes::from(match &mut self.0 {
+            Told::AsItCame => error.to_event(),
+            Told::Messages { stream, .. } => {
+                stream.error(messages::error_kind(status), &format!("{} [{}]", error.with_hint(), error.code))
+            }
+            Told::Responses { stream, .. } => stream.error(error.code, &error.with_hint()),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(default, borrow)]
+    error: Option<WireError<'a>>,
+    #[serde(default, borrow)]
+    message: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireError<'a> {
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Object {
+        #[serde(default, borrow)]
+        message: Option<Cow<'a, str>>,
+    },
+}
+
+/// The text of an engine's error, in whichever of the usual shapes.
+fn reason(answer: &[u8]) -> String {
+    let wire = serde_json::from_slice::<Wire<'_>>(answer).ok();
+    let text = wire.and_then(|wire| match wire.error {
+        Some(WireError::Text(text)) => Some(text),
+        Some(WireError::Object { message }) => message.or(wire.message),
+        None => wire.message,
+    });
+    let text = text.unwrap_or_else(|| String::from_utf8_lossy(answer));
+    text.chars().take(REASON_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_an_engine_is_found_in_the_usual_shapes() {
+        for (answer, expected) in [
+            (r#"{"error":{"message":"too long","type":"x"}}"#, "too long"),
+            (r#"{"object":"error","message":"too long","code":400}"#, "too long"),
+            (r#"{"error":"too long"}"#, "too long"),
+            ("too long", "too long"),
+        ] {
+            assert_eq!(reason(answer.as_bytes()), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_caller_and_engine_both_speak_is_told_as_it_came() {
+        let mut teller = Teller::of(Surface::ChatCompletions, b"{}", "m");
+        let odd = Bytes::from_static(b": c\r\n\r\ndata: {\"x\":1.0e0}\n\ndata: [DONE]\n\n");
+        assert_eq!(teller.events(odd.clone()), odd);
+        assert_eq!(teller.whole(odd.clone()), Some(odd.clone()));
+        assert_eq!(teller.rejection(odd.clone(), 400, "req"), odd);
+    }
+
+    #[test]
+    fn the_events_of_a_stream_may_come_together() {
+        let chunks = [
+            r#"{"id":"c","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"h"}}]}"#,
+            r#"{"id":"c","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"i"},"finish_reason":"stop"}]}"#,
+            "[DONE]",
+        ];
+        let events: Vec<Bytes> = chunks.iter().map(|data| Bytes::from(format!("data: {data}\n\n"))).collect();
+        for surface in [Surface::Messages, Surface::Responses] {
+            let mut apart = Teller::of(surface, b"{\"model\":\"m\",\"input\":\"x\"}", "m");
+            let told: Vec<u8> = events.iter().flat_map(|event| apart.events(event.clone())).collect();
+            let mut together = Teller::of(surface, b"{\"model\":\"m\",\"input\":\"x\"}", "m");
+            assert_eq!(together.events(Bytes::from(events.concat())), told);
+            assert!(told.len() > 200, "{surface:?}");
+        }
+    }
+}

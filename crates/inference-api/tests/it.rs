@@ -1,0 +1,6 @@
+//! Surfaces that are translated, against examples written down beside what they become, and against what was made up.
+
+#[path = "it/messages.rs"]
+mod messages;
+#[path = "it/responses.rs"]
+mod responses;
