@@ -109,7 +109,7 @@ async fn keep(store: ContentStore, asked: &Asked, admitting: InLine, held: Held)
         return Err(ContentError::Memory);
     }
     let request = asked.accepted.request;
-    let prompt = asked.body.clone();
+    let prompt = asked.sent.clone();
     let put = move || {
         store.put(&Content {
             request,

@@ -24,6 +24,8 @@ pub(crate) fn count_settled(
             Surface::ChatCompletions => SurfaceLabel::ChatCompletions,
             Surface::Completions => SurfaceLabel::Completions,
             Surface::Embeddings => SurfaceLabel::Embeddings,
+            Surface::Messages => SurfaceLabel::Messages,
+            Surface::Responses => SurfaceLabel::Responses,
         },
         outcome: match outcome {
             Outcome::Completed => OutcomeLabel::Completed,

@@ -13,6 +13,8 @@ use crate::body::AnswerBody;
 use crate::context::Thread;
 use crate::peer::Peer;
 use crate::refusal::Refused;
+use crate::respond;
+use crate::stage::read::Wanted;
 use crate::stage::{accept, admit, authorize, count, exchange, identify, limit, queue, read, route};
 use hermetic_inference_api::Surface;
 use http::{Request, Response};
@@ -32,7 +34,7 @@ pub(crate) async fn answer(
     // identify: on whose behalf. Strangers cost a hash and no body, are slowed down and put on record.
     let authenticated = identify::identify(thread, &accepted).await?;
     // read: memory for the body, then the body, capped and timed, and the facts it states.
-    let asked = read::read(thread, accepted, authenticated, body).await?;
+    let asked = read::read(thread, accepted, authenticated, (Wanted::Answer, body)).await?;
     // authorize: Cedar's permit for this owner, surface and model. A refusal is put on record.
     let permitted = authorize::authorize(thread, asked).await?;
     // (guard input: detectors over every text span.)
@@ -50,4 +52,20 @@ pub(crate) async fn answer(
     // call engine → (guard output) → settle → reply: in a task of its own, which outlives a client that hangs up. It
     // answers only after the admitting record is durable, and ends only after the settling record is.
     exchange::exchange(thread, admitting).await
+}
+
+/// Says how many tokens a request to Messages is: the same way, up to where something would be held for it. No engine
+/// computes, so there is nothing to settle and nothing to record.
+pub(crate) async fn count_tokens(
+    thread: &Thread,
+    peer: &Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Refused> {
+    let (accepted, body) = accept::accept(thread, peer, Surface::Messages, request)?;
+    let request = accepted.request;
+    let authenticated = identify::identify(thread, &accepted).await?;
+    let asked = read::read(thread, accepted, authenticated, (Wanted::TokenCount, body)).await?;
+    let permitted = authorize::authorize(thread, asked).await?;
+    let counted = count::count(thread, route::route(thread, permitted)?).await?;
+    Ok(respond::token_count(counted.prompt, request))
 }

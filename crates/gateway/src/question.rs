@@ -55,6 +55,8 @@ pub(crate) fn action_of(surface: Surface) -> Action {
         Surface::ChatCompletions => Action::ChatCompletions,
         Surface::Completions => Action::Completions,
         Surface::Embeddings => Action::Embeddings,
+        Surface::Messages => Action::Messages,
+        Surface::Responses => Action::Responses,
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) enum RefusalKind {
         "expected `{field}` to be at most {most} tokens long, which the context of `{model}` has room for, found {found}"
     )]
     PromptTooLong { model: ModelName, field: &'static str, found: u64, most: u64 },
+    #[error("expected a chat completion of the engine, found something that cannot be told on this surface")]
+    NoAnswer,
     #[error("the model `{model}` is being loaded")]
     ModelStarting { model: ModelName },
     #[error("the engine of the model `{model}` has failed")]
@@ -187,11 +189,13 @@ impl Diagnose for RefusalKind {
             )) => Code::new("E0807"),
             Self::Mistake(RequestMistake::Json(_)) => Code::new("E0806"),
             Self::Mistake(RequestMistake::DuplicateKey { .. }) => Code::new("E0808"),
+            Self::Mistake(RequestMistake::Untranslatable { .. }) => Code::new("E0824"),
             Self::Mistake(_) => Code::new("E0809"),
             Self::OutOfScope { .. } => Code::new("E0908"),
             Self::UnknownModel { .. } => Code::new("E0810"),
             Self::WrongSurface { .. } => Code::new("E0811"),
             Self::PromptTooLong { .. } => Code::new("E0712"),
+            Self::NoAnswer => Code::new("E0823"),
             Self::ModelStarting { .. } => Code::new("E0812"),
             Self::ModelFailed { .. } => Code::new("E0813"),
             Self::Call(

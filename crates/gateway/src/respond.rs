@@ -10,6 +10,7 @@ use crate::rate_headers;
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::admit::Admitted;
 use crate::stage::call::{AnswerHead, CallError};
+use crate::stage::count::PromptCount;
 use crate::stage::limit::Reserved;
 use crate::stage::queue::QueueRefusal;
 use crate::stage::settle::Settled;
@@ -17,11 +18,14 @@ use bytes::Bytes;
 use hermetic_diagnostics::Diagnose;
 use hermetic_identity::IdentifyError;
 use hermetic_ids::RequestId;
-use hermetic_inference_api::ErrorBody;
+use hermetic_inference_api::{ErrorBody, Surface, messages};
+use hermetic_ledger::record::CountedBy;
 use hermetic_telemetry::Metrics;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio::sync::mpsc;
 
+/// Who counted a prompt's tokens; `bytes`: nobody could, and it is the most they can be.
+const X_COUNTED_BY: HeaderName = HeaderName::from_static("x-hermetic-counted-by");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The OpenAI SDKs obey it before their own rules.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -108,7 +112,7 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
                 .retry_after_ms()
                 .map(|ms| u32::try_from(ms.div_ceil(1_000)).unwrap_or(u32::MAX).max(1)),
         },
-        RefusalKind::Overrun(_) => engine(S::BAD_GATEWAY, None),
+        RefusalKind::Overrun(_) | RefusalKind::NoAnswer => engine(S::BAD_GATEWAY, None),
         RefusalKind::EngineTime { .. } => engine(S::GATEWAY_TIMEOUT, None),
         RefusalKind::Policy(_) | RefusalKind::OutOfScope { .. } => caller(S::FORBIDDEN, "permission_error"),
         RefusalKind::ModelStarting { .. } => busy(Blame::Operator, 5),
@@ -166,7 +170,7 @@ impl RefusalKind {
         verdict(self).status
     }
 
-    fn to_body(&self) -> ErrorBody<'_> {
+    pub(crate) fn to_body(&self) -> ErrorBody<'_> {
         let code = self.code().as_str();
         ErrorBody {
             message: self.to_string(),
@@ -179,19 +183,25 @@ impl RefusalKind {
             }),
         }
     }
-
-    /// As the last event of a stream that has already begun.
-    pub(crate) fn to_event(&self) -> Bytes {
-        Bytes::from(self.to_body().to_event())
-    }
 }
 
 /// Counts, logs (operator's and engine's errors only: callers' mistakes are theirs to read) and answers a refusal.
-pub(crate) fn refused(metrics: &Metrics, refused: &Refused) -> Response<AnswerBody> {
+pub(crate) fn refused(
+    metrics: &Metrics,
+    surface: Option<Surface>,
+    refused: &Refused,
+) -> Response<AnswerBody> {
     let Refused { kind, request } = refused;
     let verdict = verdict(kind);
     note(metrics, kind, *request);
-    let mut response = Response::new(AnswerBody::Whole(Bytes::from(kind.to_body().to_json())));
+    let body = match surface {
+        Some(surface) => {
+            let request = request.map(|request| request.to_string()).unwrap_or_default();
+            kind.to_body().told(surface, verdict.status.as_u16(), &request)
+        }
+        None => kind.to_body().to_json(),
+    };
+    let mut response = Response::new(AnswerBody::Whole(Bytes::from(body)));
     *response.status_mut() = verdict.status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -289,6 +299,22 @@ fn insert_request_id(headers: &mut HeaderMap, request: RequestId) {
     if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(request.to_string())) {
         headers.insert(X_REQUEST_ID, value);
     }
+}
+
+/// The answer to a request that only wants to know how many tokens it is.
+pub(crate) fn token_count(prompt: PromptCount, request: RequestId) -> Response<AnswerBody> {
+    let body = messages::count_tokens_answer(prompt.tokens());
+    let mut response = Response::new(AnswerBody::Whole(Bytes::from(body)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let by = match prompt.by() {
+        CountedBy::Tokenizer => "tokenizer",
+        CountedBy::Engine => "engine",
+        CountedBy::Bytes => "bytes",
+    };
+    headers.insert(X_COUNTED_BY, HeaderValue::from_static(by));
+    insert_request_id(headers, request);
+    response
 }
 
 /// An engine's status that says the request itself is wrong.

@@ -209,7 +209,7 @@ async fn after_cut(shared: &Shared) {
 
 /// Answers a connection that is one too many without reading a request from it.
 async fn turn_away(shared: &Shared, stream: TcpStream, kind: RefusalKind) {
-    let refused = respond::refused(&shared.metrics, &kind.unnamed());
+    let refused = respond::refused(&shared.metrics, None, &kind.unnamed());
     let AnswerBody::Whole(body) = refused.body() else { return };
     if shared.tls.is_some() {
         // An answer would first need a handshake, which costs more than is to be spent here.
@@ -233,6 +233,30 @@ async fn turn_away(shared: &Shared, stream: TcpStream, kind: RefusalKind) {
     .await;
 }
 
+/// What a path asks for that goes through the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Answer(Surface),
+    /// How many tokens a request to Messages is.
+    TokenCount,
+}
+
+impl Asked {
+    fn of_path(path: &str) -> Option<Self> {
+        match path {
+            "/v1/messages/count_tokens" => Some(Self::TokenCount),
+            path => Surface::of_path(path).map(Self::Answer),
+        }
+    }
+
+    fn surface(self) -> Surface {
+        match self {
+            Self::Answer(surface) => surface,
+            Self::TokenCount => Surface::Messages,
+        }
+    }
+}
+
 async fn handle(
     thread: Rc<Thread>,
     standing: Rc<Standing>,
@@ -242,8 +266,11 @@ async fn handle(
     let explanation = Explanation::begin(&mut request);
     let busy = thread.connections.begin(&standing);
     let small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= READ_BUFFER_MIN as u64);
-    let answered = match Surface::of_path(request.uri().path()) {
-        Some(surface) => pipeline::answer(&thread, &peer, surface, request).await,
+    let asked = Asked::of_path(request.uri().path());
+    let surface = asked.map(Asked::surface);
+    let answered = match asked {
+        Some(Asked::Answer(surface)) => pipeline::answer(&thread, &peer, surface, request).await,
+        Some(Asked::TokenCount) => Box::pin(pipeline::count_tokens(&thread, &peer, request)).await,
         None => without_engine(&thread, &peer, &request).await,
     };
     let refused = match &answered {
@@ -262,7 +289,7 @@ async fn handle(
             response
         }
         Err(refused) => {
-            let mut response = respond::refused(&thread.shared.metrics, &refused);
+            let mut response = respond::refused(&thread.shared.metrics, surface, &refused);
             if let Some(explanation) = explanation {
                 explanation.end(Some(&refused), &mut response);
             }

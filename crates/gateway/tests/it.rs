@@ -42,6 +42,8 @@ mod shed;
 mod site;
 #[path = "it/streams.rs"]
 mod streams;
+#[path = "it/surfaces.rs"]
+mod surfaces;
 #[path = "it/throttle.rs"]
 mod throttle;
 #[path = "it/tls.rs"]

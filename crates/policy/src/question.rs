@@ -26,12 +26,21 @@ pub enum Action {
     ChatCompletions,
     Completions,
     Embeddings,
+    Messages,
+    Responses,
     /// To be told, with the answer, how the decision came about.
     Explain,
 }
 
 impl Action {
-    pub const ALL: [Self; 4] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Explain];
+    pub const ALL: [Self; 6] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Messages,
+        Self::Responses,
+        Self::Explain,
+    ];
 
     /// As written in policies and records.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +48,8 @@ impl Action {
             Self::ChatCompletions => "chat.completions",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
+            Self::Messages => "messages",
+            Self::Responses => "responses",
             Self::Explain => "explain",
         }
     }

@@ -35,7 +35,7 @@ pub(crate) use label;
 
 label! {
     /// API surface of a request.
-    SurfaceLabel { ChatCompletions = "chat.completions", Completions = "completions", Embeddings = "embeddings" }
+    SurfaceLabel { ChatCompletions = "chat.completions", Completions = "completions", Embeddings = "embeddings", Messages = "messages", Responses = "responses" }
 }
 
 label! {

@@ -240,6 +240,10 @@ pub enum SurfaceName {
     Completions,
     #[serde(rename = "embeddings")]
     Embeddings,
+    #[serde(rename = "messages")]
+    Messages,
+    #[serde(rename = "responses")]
+    Responses,
 }
 
 impl SurfaceName {
@@ -248,6 +252,8 @@ impl SurfaceName {
             Self::ChatCompletions => "chat.completions",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
+            Self::Messages => "messages",
+            Self::Responses => "responses",
         }
     }
 }

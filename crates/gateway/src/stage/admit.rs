@@ -74,7 +74,7 @@ pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
     let surface = asked.accepted.surface;
     let question = question(&asked.who, (action_of(surface), surface), &reserved.route, Said::by(asked));
     let mut prompt = thread.shared.commitments.start(asked.accepted.request, Salt::Prompt);
-    prompt.update(&asked.body);
+    prompt.update(&asked.sent);
     let (prompt, prompt_bytes) = prompt.finish();
     let at_unix_ms = thread.shared.clock.unix_millis();
     let record = Record {

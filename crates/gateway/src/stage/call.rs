@@ -14,7 +14,7 @@ use crate::trace::TRACEPARENT;
 use crate::upstream::{EngineBody, Lease, UpstreamError};
 use bytes::Bytes;
 use hermetic_inference_api::{
-    AnswerFacts, Event, EventScanner, RequestFacts, Surface, ask_for_usage, cap_output, replace_model,
+    AnswerFacts, Call, Event, EventScanner, RequestFacts, ask_for_usage, cap_output, replace_model,
 };
 use hermetic_ledger::record::Outcome;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
@@ -265,13 +265,13 @@ async fn send(
 /// The bytes for this target, edited where that is needed, and whether an edit asks for a usage report.
 fn body_for_engine(reserved: &Reserved, planned: &PlannedTarget, put: Put<'_>) -> (Bytes, bool) {
     let asked = &reserved.asked;
-    let surface = asked.accepted.surface;
+    let call = asked.accepted.surface.call();
     // Each edit moves the places of the next, so the facts are read again behind each.
     let again = |body: Vec<u8>| {
         let body = Bytes::from(body);
-        RequestFacts::read(surface, &body).ok().map(|facts| (body, facts))
+        RequestFacts::read(call, &body).ok().map(|facts| (body, facts))
     };
-    let cap = reserved.tab.output_cap().filter(|_| surface.streams());
+    let cap = reserved.tab.output_cap().filter(|_| call.streams());
     let capped =
         cap.and_then(|cap| again(cap_output(put.body, put.facts, cap.saturating_sub(put.said).max(1))?));
     let (body, facts) = capped.as_ref().map_or((put.body, put.facts), |(body, facts)| (body, facts));
@@ -295,7 +295,7 @@ fn request_for_engine(
     let target = &planned.target;
     let mut request = Request::builder()
         .method(Method::POST)
-        .uri(uri_for_engine(&target.base_path, accepted.surface)?)
+        .uri(uri_for_engine(&target.base_path, accepted.surface.call())?)
         .header(header::HOST, &target.host)
         .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .header("x-request-id", accepted.request.to_string());
@@ -305,9 +305,9 @@ fn request_for_engine(
     request.body(Full::new(body))
 }
 
-fn uri_for_engine(base_path: &str, surface: Surface) -> Result<Uri, http::Error> {
+fn uri_for_engine(base_path: &str, call: Call) -> Result<Uri, http::Error> {
     if base_path.is_empty() {
-        return Ok(Uri::from_static(surface.path()));
+        return Ok(Uri::from_static(call.path()));
     }
-    Ok(format!("{base_path}{}", surface.path()).parse::<Uri>()?)
+    Ok(format!("{base_path}{}", call.path()).parse::<Uri>()?)
 }

@@ -11,7 +11,7 @@ use crate::context::Thread;
 use crate::counting::CountSource;
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::route::Routed;
-use hermetic_inference_api::Surface;
+use hermetic_inference_api::Call;
 use hermetic_ledger::record::CountedBy;
 use hermetic_tokenizer::Cap;
 use measure::{Measure, Measuring};
@@ -60,9 +60,12 @@ pub(crate) async fn count(thread: &Thread, routed: Routed) -> Result<Counted, Re
             refuse_too_long(&routed, &measure, context)?;
             measure
         }
-        None => {
-            Measure::of_bytes(&routed.asked.body, &routed.asked.facts, routed.asked.accepted.surface, context)
-        }
+        None => Measure::of_bytes(
+            &routed.asked.body,
+            &routed.asked.facts,
+            routed.asked.accepted.surface.call(),
+            context,
+        ),
     };
     let prompt = PromptCount { tokens: measure.tokens, by: measure.by };
     thread.shared.metrics.gateway.counted(match prompt.by {
@@ -93,9 +96,9 @@ fn refuse_too_long(routed: &Routed, measure: &Measure, context: Option<u64>) -> 
     let Some(context) = context else { return Ok(()) };
     let asked = &routed.asked;
     // A text to be continued needs room for one token at least.
-    let most = match asked.accepted.surface {
-        Surface::Embeddings => context,
-        Surface::ChatCompletions | Surface::Completions => context.saturating_sub(1),
+    let most = match asked.accepted.surface.call() {
+        Call::Embedding => context,
+        Call::Chat | Call::Completion => context.saturating_sub(1),
     };
     if measure.longest <= most || asked.facts.truncates {
         return Ok(());

@@ -10,7 +10,9 @@ use crate::stage::accept::Accepted;
 use crate::strangers;
 use hermetic_identity::{ApiKey, Authenticated, IdentifyError};
 use hermetic_ids::RequestId;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 pub(crate) async fn identify(thread: &Thread, accepted: &Accepted) -> Result<Authenticated, Refused> {
     identify_headers(thread, &accepted.peer, &accepted.headers, Some(accepted.request)).await
@@ -32,7 +34,7 @@ pub(crate) async fn identify_headers(
 
 async fn whose(thread: &Thread, peer: &Peer, headers: &HeaderMap) -> Result<Authenticated, IdentifyError> {
     let shared = &thread.shared;
-    let presented = bearer(headers)?;
+    let presented = presented(headers)?;
     shut_out(thread, peer, presented)?;
     let certificate = peer
         .certificate(shared.tls.as_ref(), shared.clock.unix_millis())
@@ -54,6 +56,16 @@ fn shut_out(thread: &Thread, peer: &Peer, presented: Option<&str>) -> Result<(),
         Some(wait) => Err(IdentifyError::ShutOut { wait }),
         None => Ok(()),
     }
+}
+
+/// The key or token of a request: in `Authorization` or, as Anthropic's SDKs send it, in `x-api-key`. Two that differ could
+/// be read in two ways.
+fn presented(headers: &HeaderMap) -> Result<Option<&str>, IdentifyError> {
+    let mut keys = headers.get_all(X_API_KEY).iter();
+    let Some(key) = keys.next() else { return bearer(headers) };
+    let key = key.to_str().map_err(|_| IdentifyError::Malformed)?.trim();
+    let alone = keys.next().is_none() && bearer(headers)?.is_none_or(|bearer| bearer == key);
+    if alone { Ok(Some(key)) } else { Err(IdentifyError::Malformed) }
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, IdentifyError> {

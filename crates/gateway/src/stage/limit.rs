@@ -85,7 +85,7 @@ pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserve
 fn most(thread: &Thread, routed: &Routed, (prompt, terms): (PromptCount, &ModelTerms)) -> Amounts {
     let asked = &routed.asked;
     let input_tokens = prompt.tokens();
-    let output_tokens = if asked.accepted.surface.streams() {
+    let output_tokens = if asked.accepted.surface.call().streams() {
         let answers = asked.facts.choices.saturating_mul(asked.facts.prompts);
         terms.output_tokens(asked.facts.max_tokens).saturating_mul(answers)
     } else {

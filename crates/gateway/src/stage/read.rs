@@ -7,7 +7,7 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
 use bytes::Bytes;
 use hermetic_identity::Authenticated;
-use hermetic_inference_api::{RequestFacts, RequestMistake};
+use hermetic_inference_api::{RequestFacts, RequestMistake, Surface, messages};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -17,11 +17,22 @@ const METADATA_HEADER: &str = "x-hermetic-metadata-";
 /// Copies of a body that are kept until its request is settled: as it came, and as it was edited for the engine.
 const COPIES: usize = 2;
 
+/// What the caller wants of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Answer,
+    /// How many tokens it is. Messages only.
+    TokenCount,
+}
+
 /// A request of somebody known, read and understood.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) accepted: Accepted,
     pub(crate) who: Authenticated,
+    /// As the caller sent it.
+    pub(crate) sent: Bytes,
+    /// As an engine is asked it: the same bytes, where both speak alike.
     pub(crate) body: Bytes,
     pub(crate) facts: RequestFacts,
 }
@@ -30,20 +41,39 @@ pub(crate) async fn read(
     thread: &Thread,
     accepted: Accepted,
     who: Authenticated,
-    mut body: Incoming,
+    (wanted, mut body): (Wanted, Incoming),
 ) -> Result<Asked, Refused> {
-    let body = match within_limits(thread, &mut body).await {
-        Ok(body) => body,
+    let sent = match within_limits(thread, &mut body).await {
+        Ok(sent) => sent,
         Err(error) => return Err(RefusalKind::Body(error).of(accepted.request)),
     };
-    let facts =
-        understood(&accepted, &body).map_err(|mistake| RefusalKind::Mistake(mistake).of(accepted.request))?;
-    Ok(Asked { accepted, who, body, facts })
+    let refuse = |kind: RefusalKind| kind.of(accepted.request);
+    let mistake = |mistake| refuse(RefusalKind::Mistake(mistake));
+    let out_of_memory = |error| refuse(RefusalKind::Body(CollectError::Memory(error)));
+    let body = if accepted.surface.is_translated() {
+        // About as long as what was sent, as the one word of a field is as long as the other.
+        let mut grant = thread.shared.memory.grant(Purpose::Body, sent.len()).map_err(out_of_memory)?;
+        let body = translated(wanted, accepted.surface, &sent).map_err(mistake)?;
+        grant.cover(body.len()).map_err(out_of_memory)?;
+        grant.hold(body)
+    } else {
+        sent.clone()
+    };
+    let facts = understood(&accepted, &body).map_err(mistake)?;
+    Ok(Asked { accepted, who, sent, body, facts })
+}
+
+/// The request as an engine is asked it.
+fn translated(wanted: Wanted, surface: Surface, sent: &Bytes) -> Result<Bytes, RequestMistake> {
+    match wanted {
+        Wanted::Answer => surface.translate(sent),
+        Wanted::TokenCount => messages::count_tokens_to_chat(sent).map(Bytes::from),
+    }
 }
 
 /// What the body asks for, and what body and headers say of it.
 fn understood(accepted: &Accepted, body: &[u8]) -> Result<RequestFacts, RequestMistake> {
-    let mut facts = RequestFacts::read(accepted.surface, body)?;
+    let mut facts = RequestFacts::read(accepted.surface.call(), body)?;
     for (name, value) in &accepted.headers {
         let Some(name) = name.as_str().strip_prefix(METADATA_HEADER) else { continue };
         // What is no text says nothing.

@@ -31,7 +31,7 @@ impl Continuation {
     pub(crate) fn of(reserved: &Reserved) -> Self {
         let (plan, asked) = (&reserved.route.plan, &reserved.asked);
         let wanted = plan.has_choice() && plan.targets().iter().any(|target| target.continues);
-        let possible = wanted && may_continue(asked.accepted.surface, &asked.body);
+        let possible = wanted && may_continue(asked.accepted.surface.call(), &asked.body);
         Self { so_far: possible.then(StreamSoFar::default), before: None }
     }
 
@@ -141,8 +141,8 @@ fn is_worth_it(flow: &Flow<'_>, end: &End) -> bool {
 fn rest(reserved: &Reserved, flow: &Flow<'_>) -> Option<Rest> {
     let so_far = flow.continuation.so_far.as_ref().filter(|so_far| so_far.is_continuable())?;
     let (asked, said) = (&reserved.asked, so_far.tokens());
-    let body = Bytes::from(so_far.request(asked.accepted.surface, &asked.body)?);
-    let facts = RequestFacts::read(asked.accepted.surface, &body).ok()?;
+    let body = Bytes::from(so_far.request(asked.accepted.surface.call(), &asked.body)?);
+    let facts = RequestFacts::read(asked.accepted.surface.call(), &body).ok()?;
     // Those that cannot go on are as good as asked.
     let targets = reserved.route.plan.targets().iter().enumerate();
     let cannot = targets.filter(|(_, target)| !target.continues).map(|(index, _)| index);

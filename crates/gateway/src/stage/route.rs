@@ -7,7 +7,7 @@ use crate::routing::{Chosen, PlannedTarget, Route, RouteState, StickTo, Wish, ha
 use crate::stage::authorize::Permitted;
 use crate::stage::read::Asked;
 use hermetic_ids::ModelKind;
-use hermetic_inference_api::{Surface, prompt_prefix};
+use hermetic_inference_api::{Call, Surface, prompt_prefix};
 use hermetic_policy::Permit;
 use hermetic_routing::{Chance, mix};
 use std::cell::RefCell;
@@ -65,9 +65,9 @@ pub(crate) fn can_serve(route: &Route, surface: Surface) -> bool {
 }
 
 fn serves(kind: ModelKind, surface: Surface) -> bool {
-    match surface {
-        Surface::ChatCompletions | Surface::Completions => kind == ModelKind::Chat,
-        Surface::Embeddings => kind == ModelKind::Embedding,
+    match surface.call() {
+        Call::Chat | Call::Completion => kind == ModelKind::Chat,
+        Call::Embedding => kind == ModelKind::Embedding,
     }
 }
 
@@ -81,7 +81,7 @@ fn course(asked: &Asked, route: &Route) -> Course {
     }
     route.plan.state.deposit();
     let prefix =
-        rules.affinity_bytes.and_then(|most| prompt_prefix(asked.accepted.surface, &asked.body, most));
+        rules.affinity_bytes.and_then(|most| prompt_prefix(asked.accepted.surface.call(), &asked.body, most));
     let stays = match rules.stick_to {
         StickTo::Request => chance.draw(),
         StickTo::Key => hash(asked.who.credential().name().as_bytes()),

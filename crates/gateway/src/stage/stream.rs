@@ -20,7 +20,7 @@ use crate::stage::silence::{Silence, Silent};
 use crate::tab::Consumed;
 use crate::upstream::EngineBody;
 use bytes::Bytes;
-use hermetic_inference_api::{AnswerFacts, CutChunk, Event, EventFacts, EventScanner};
+use hermetic_inference_api::{AnswerFacts, CutChunk, Event, EventFacts, EventScanner, Teller};
 use hermetic_ledger::record::{AttemptOutcome, Outcome};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -33,9 +33,6 @@ use tokio::time::{Instant, sleep_until};
 
 /// Answers that are told one by one that they were cut. The OpenAI API allows as many in one request.
 const CUT_CHOICES_MAX: u64 = 128;
-
-/// A comment, which every reader of server-sent events skips.
-const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 /// How long to wait for the end of an answer whose `[DONE]` was seen, before the connection is closed instead of kept.
 const TAIL_PATIENCE: Duration = Duration::from_secs(1);
@@ -75,6 +72,7 @@ pub(crate) struct Flow<'a> {
     /// Events that leave with the next write.
     gathered: Gathered,
     pub(crate) facts: AnswerFacts,
+    teller: Teller,
     answer: Outgoing,
     first_byte: Option<Duration>,
     deadline: Option<Instant>,
@@ -101,6 +99,7 @@ pub(crate) async fn hand_on(
         out: Rc::new(out),
         gathered: Gathered::default(),
         facts: AnswerFacts::default(),
+        teller: teller(reserved),
         answer: Outgoing::start(thread, accepted.request),
         first_byte: None,
         deadline: reserved.course.borrow().deadline,
@@ -119,7 +118,8 @@ pub(crate) async fn hand_on(
         flow.facts.finish_reason = Some("length".to_owned());
     }
     let (outcome, last, refusal) = flow.judge(end);
-    let Flow { source, out, facts, answer, first_byte, continuation, .. } = flow;
+    let Flow { source, out, facts, mut teller, answer, first_byte, continuation, .. } = flow;
+    let last = last.map(|events| teller.events(events));
     let facts = continuation.of_the_whole(facts);
     reserved.course.borrow().asked_for(facts.input_tokens);
     let ending = Ending {
@@ -141,7 +141,7 @@ pub(crate) async fn hand_on(
     };
     let refusal_event = refusal.map(|kind| {
         respond::note(&thread.shared.metrics, &kind, Some(accepted.request));
-        kind.to_event()
+        teller.error(&kind.to_body(), kind.status().as_u16())
     });
     for event in last.into_iter().chain(refusal_event) {
         let _ = tokio::time::timeout(thread.shared.options().client_stall_timeout, out.send(event)).await;
@@ -151,6 +151,12 @@ pub(crate) async fn hand_on(
     if outcome == Outcome::Completed && !cut && ends_soon(&mut incoming).await {
         thread.pool.put_back(incoming.into_lease(), thread.shared.options().idle_upstream_max);
     }
+}
+
+/// Tells the answer as the caller's surface does.
+pub(crate) fn teller(reserved: &Reserved) -> Teller {
+    let asked = &reserved.asked;
+    Teller::of(asked.accepted.surface, &asked.sent, asked.facts.model.as_str())
 }
 
 /// Whether the answer's body ends where its events did: then the connection can carry another request.
@@ -259,7 +265,7 @@ impl Flow<'_> {
     async fn stay_silent(&mut self, silence: &mut Silence) -> Result<(), End> {
         match silence.judge(Instant::now(), self.patience()) {
             Silent::Bearable => Ok(()),
-            Silent::Noticeable => self.send(KEEP_ALIVE).await,
+            Silent::Noticeable => self.send(self.teller.keep_alive()).await,
             Silent::TooLong { after } => Err(End::Failed(CollectError::Silent { after })),
         }
     }
@@ -299,12 +305,15 @@ impl Flow<'_> {
         match self.look_at(&event) {
             Look::HandOn => {
                 let begins = self.first_byte.is_none() && event.data().is_some();
-                let raw = self.continuation.pass(event)?;
+                let told = self.teller.events(self.continuation.pass(event)?);
                 if begins {
                     self.first_byte = Some(self.thread.shared.clock.monotonic());
                 }
-                self.answer.update(&raw);
-                self.gathered.add(raw);
+                if told.is_empty() {
+                    return None;
+                }
+                self.answer.update(&told);
+                self.gathered.add(told);
                 if self.gathered.is_enough() { self.send_gathered().await.err() } else { None }
             }
             Look::KeepBack => None,
@@ -332,7 +341,7 @@ impl Flow<'_> {
             return Look::Done;
         }
         match self.facts.add_event(&data) {
-            EventFacts::UsageReport if self.source.usage_is_ours => Look::KeepBack,
+            EventFacts::UsageReport if self.hides_usage() => Look::KeepBack,
             EventFacts::Content if !self.reserved.tab.admits_event(&data) => Look::Full(self.cut_like(&data)),
             EventFacts::UsageReport | EventFacts::Content => Look::HandOn,
             EventFacts::Error => Look::EngineError,
@@ -342,9 +351,14 @@ impl Flow<'_> {
     /// The events that end the stream in place of one that would go beyond what was held.
     fn cut_like(&self, data: &[u8]) -> Bytes {
         let tab = &self.reserved.tab;
-        let usage = (!self.source.usage_is_ours).then(|| tab.usage_so_far(&self.facts));
-        let surface = self.reserved.asked.accepted.surface;
-        Bytes::from(CutChunk::like(data).end(surface, tab.answers().min(CUT_CHOICES_MAX), usage))
+        let usage = (!self.hides_usage()).then(|| tab.usage_so_far(&self.facts));
+        let call = self.reserved.asked.accepted.surface.call();
+        Bytes::from(CutChunk::like(data).end(call, tab.answers().min(CUT_CHOICES_MAX), usage))
+    }
+
+    /// The caller did not ask how much was used. A surface that always says so is told.
+    fn hides_usage(&self) -> bool {
+        self.source.usage_is_ours && self.teller.is_verbatim()
     }
 
     async fn send(&self, bytes: Bytes) -> Result<(), End> {

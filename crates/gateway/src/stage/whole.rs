@@ -9,6 +9,7 @@ use crate::stage::call::AnswerHead;
 use crate::stage::exchange::Reply;
 use crate::stage::limit::Reserved;
 use crate::stage::settle::{Ending, settle};
+use crate::stage::stream::teller;
 use crate::tab::Consumed;
 use crate::upstream::Lease;
 use bytes::Bytes;
@@ -63,18 +64,22 @@ fn ending_of(
         begun: false,
         facts,
         answer: Outgoing::start(thread, reserved.asked.accepted.request),
-        last: Some(body.clone()),
+        last: None,
         first_byte: Some(thread.shared.clock.monotonic()),
         consumed,
         cut: false,
     };
-    if consumed != Consumed::Answer {
-        return (ending, Ok(body));
-    }
-    match reserved.tab.admits_answer(&body, &ending.facts) {
-        Ok(()) => (ending, Ok(body)),
-        Err(overrun) => {
-            let kind = RefusalKind::Overrun(overrun);
+    let teller = teller(reserved);
+    let told = if consumed == Consumed::Answer {
+        let within = reserved.tab.admits_answer(&body, &ending.facts).map_err(RefusalKind::Overrun);
+        within.and_then(|()| teller.whole(body).ok_or(RefusalKind::NoAnswer))
+    } else {
+        let request = reserved.asked.accepted.request.to_string();
+        Ok(teller.rejection(body, status.as_u16(), &request))
+    };
+    match told {
+        Ok(told) => (Ending { last: Some(told.clone()), ..ending }, Ok(told)),
+        Err(kind) => {
             let status = kind.status().as_u16();
             (Ending { outcome: Outcome::Withheld, status, last: None, ..ending }, Err(kind))
         }

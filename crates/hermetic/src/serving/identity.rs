@@ -169,6 +169,8 @@ fn grants(
         hermetic_config::SurfaceName::ChatCompletions => Surface::ChatCompletions,
         hermetic_config::SurfaceName::Completions => Surface::Completions,
         hermetic_config::SurfaceName::Embeddings => Surface::Embeddings,
+        hermetic_config::SurfaceName::Messages => Surface::Messages,
+        hermetic_config::SurfaceName::Responses => Surface::Responses,
     });
     Ok(GrantRules {
         subject: read(&settings.subject)?,

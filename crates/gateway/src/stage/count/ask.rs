@@ -50,7 +50,7 @@ pub(crate) async fn ask(
     engine: &EngineCount,
 ) -> Option<(Measure, Option<u64>)> {
     let asked = &routed.asked;
-    let input = PromptInput::read(asked.accepted.surface, &asked.body, &asked.facts)?;
+    let input = PromptInput::read(asked.accepted.surface.call(), &asked.body, &asked.facts)?;
     let questions = async {
         match &input {
             PromptInput::Chat(chat) => about_chat(thread, routed, chat).await.map(|answer| vec![answer]),

@@ -3,7 +3,7 @@
 use crate::counting::CountSource;
 use crate::stage::route::Routed;
 use bytes::Bytes;
-use hermetic_inference_api::{ChatInput, PromptInput, RequestFacts, Surface, TextInput, each_text};
+use hermetic_inference_api::{Call, ChatInput, PromptInput, RequestFacts, TextInput, each_text};
 use hermetic_ledger::record::CountedBy;
 use hermetic_tokenizer::{Cap, Message, Tokenizer, bytes_bound};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) struct Measure {
 
 /// A measurement that can be made on any thread.
 pub(crate) struct Measuring {
-    surface: Surface,
+    call: Call,
     body: Bytes,
     facts: RequestFacts,
     tokenizer: Arc<Tokenizer>,
@@ -38,9 +38,9 @@ impl Measuring {
     pub(crate) fn of(routed: &Routed, cap: Cap) -> Option<Self> {
         let CountSource::Own { tokenizer, open } = &routed.route.counting.source else { return None };
         let asked = &routed.asked;
-        let cuts = asked.facts.truncates && asked.accepted.surface == Surface::Embeddings;
+        let cuts = asked.facts.truncates && asked.accepted.surface.call() == Call::Embedding;
         Some(Self {
-            surface: asked.accepted.surface,
+            call: asked.accepted.surface.call(),
             body: asked.body.clone(),
             facts: asked.facts.clone(),
             tokenizer: Arc::clone(tokenizer),
@@ -52,7 +52,7 @@ impl Measuring {
 
     /// `None` when the input is of a shape the tokenizer says nothing of: pictures, or what no engine understands.
     pub(crate) fn run(&self) -> Option<Measure> {
-        let input = PromptInput::read(self.surface, &self.body, &self.facts)?;
+        let input = PromptInput::read(self.call, &self.body, &self.facts)?;
         let counts: Vec<u64> = match input {
             PromptInput::Chat(chat) => vec![self.chat(chat)?],
             PromptInput::Texts(texts) => texts.iter().map(|text| self.text(text)).collect(),
@@ -98,12 +98,7 @@ impl Measure {
 
     /// The most it can be: a token is a byte at least, a template adds a little, and no conversation is longer than the
     /// context it is answered in.
-    pub(crate) fn of_bytes(
-        body: &Bytes,
-        facts: &RequestFacts,
-        surface: Surface,
-        context: Option<u64>,
-    ) -> Self {
+    pub(crate) fn of_bytes(body: &Bytes, facts: &RequestFacts, call: Call, context: Option<u64>) -> Self {
         let mut tokens = u64::try_from(body.len()).unwrap_or(u64::MAX);
         if !body.is_ascii() || body.contains(&b'\\') {
             // A text that its reader folds may grow beyond its bytes.
@@ -113,14 +108,14 @@ impl Measure {
             });
         }
         let (mut prompts, mut media) = (1, 0);
-        if surface != Surface::ChatCompletions || facts.has_parts(body) {
-            match PromptInput::read(surface, body, facts) {
+        if call != Call::Chat || facts.has_parts(body) {
+            match PromptInput::read(call, body, facts) {
                 Some(PromptInput::Texts(texts)) => prompts = texts.len().max(1) as u64,
                 Some(PromptInput::Chat(chat)) => media = chat.media,
                 None => {}
             }
         }
-        if surface == Surface::ChatCompletions {
+        if call == Call::Chat {
             tokens =
                 tokens.saturating_add(TEMPLATE_TOKENS).saturating_add(media.saturating_mul(MEDIA_TOKENS));
         }
@@ -135,22 +130,22 @@ impl Measure {
 mod tests {
     use super::*;
 
-    fn of_bytes(body: &'static str, surface: Surface, context: Option<u64>) -> Measure {
+    fn of_bytes(body: &'static str, call: Call, context: Option<u64>) -> Measure {
         let body = Bytes::from(body);
-        Measure::of_bytes(&body, &RequestFacts::read(surface, &body).unwrap(), surface, context)
+        Measure::of_bytes(&body, &RequestFacts::read(call, &body).unwrap(), call, context)
     }
 
     #[test]
     fn bytes_bound_what_a_reader_may_make_of_a_text() {
         let body = r#"{"model":"m","input":["\ufdfa","abc"]}"#;
-        assert_eq!(of_bytes(body, Surface::Embeddings, None).tokens, body.len() as u64 + 30);
-        assert_eq!(of_bytes(body, Surface::Embeddings, Some(8)).tokens, 16);
+        assert_eq!(of_bytes(body, Call::Embedding, None).tokens, body.len() as u64 + 30);
+        assert_eq!(of_bytes(body, Call::Embedding, Some(8)).tokens, 16);
     }
 
     #[test]
     fn pictures_of_unknown_size_are_allowed_for() {
         let picture = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#;
-        let measure = of_bytes(picture, Surface::ChatCompletions, None);
+        let measure = of_bytes(picture, Call::Chat, None);
         assert_eq!(measure.tokens, picture.len() as u64 + TEMPLATE_TOKENS + MEDIA_TOKENS);
         assert_eq!(Measure::of(&[], CountedBy::Engine), None);
     }

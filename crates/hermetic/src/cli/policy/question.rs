@@ -173,7 +173,9 @@ impl Stated {
             clearance: self.clearance,
             credential: self.credential.unwrap_or_else(|| "api-key".to_owned()),
             principal_metadata: plain(self.principal_metadata),
-            action: action.ok_or(missing("surface: chat.completions, completions or embeddings"))?,
+            action: action.ok_or(missing(
+                "surface: chat.completions, completions, embeddings, messages or responses",
+            ))?,
             surface,
             stream: self.stream.unwrap_or(false),
             classification: self.classification,
