@@ -18,12 +18,12 @@ SDK = ROOT / "tests" / "sdk"
 def install_sdks():
     """The clients, installed while there still is a network. The enclave never sees them come."""
     pip = pip_with_venv()
-    if run(pip, "show", "--quiet", "openai", check=False).returncode:
+    if run(pip, "show", "--quiet", "openai", "anthropic", check=False).returncode:
         run(pip, "install", "--quiet", "-r", SDK / "python" / "requirements.txt")
-        say("sdk", "OpenAI Python SDK installed")
-    if shutil.which("npm") and not (SDK / "node" / "node_modules").exists():
+        say("sdk", "the Python SDKs of OpenAI and Anthropic installed")
+    if shutil.which("npm") and not (SDK / "node" / "node_modules" / "@anthropic-ai").exists():
         run("npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", SDK / "node")
-        say("sdk", "OpenAI Node SDK installed")
+        say("sdk", "the Node SDKs of OpenAI and Anthropic installed")
 
 
 def in_a_network_of_its_own(*words):

@@ -62,10 +62,10 @@ pub(crate) async fn count_tokens(
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refused> {
     let (accepted, body) = accept::accept(thread, peer, Surface::Messages, request)?;
-    let request = accepted.request;
+    let (surface, request) = (accepted.surface, accepted.request);
     let authenticated = identify::identify(thread, &accepted).await?;
     let asked = read::read(thread, accepted, authenticated, (Wanted::TokenCount, body)).await?;
     let permitted = authorize::authorize(thread, asked).await?;
     let counted = count::count(thread, route::route(thread, permitted)?).await?;
-    Ok(respond::token_count(counted.prompt, request))
+    Ok(respond::token_count(counted.prompt, surface, request))
 }

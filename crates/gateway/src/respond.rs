@@ -8,6 +8,7 @@ use crate::limit_refusal::LimitRefused;
 use crate::memory::MemoryError;
 use crate::rate_headers;
 use crate::refusal::{RefusalKind, Refused};
+use crate::stage::accept::Accepted;
 use crate::stage::admit::Admitted;
 use crate::stage::call::{AnswerHead, CallError};
 use crate::stage::count::PromptCount;
@@ -27,6 +28,8 @@ use tokio::sync::mpsc;
 /// Who counted a prompt's tokens; `bytes`: nobody could, and it is the most they can be.
 const X_COUNTED_BY: HeaderName = HeaderName::from_static("x-hermetic-counted-by");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Anthropic's SDKs look for it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// The OpenAI SDKs obey it before their own rules.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Leaf of the admitting record: what `hermetic audit prove` takes.
@@ -225,7 +228,7 @@ pub(crate) fn refused(
         headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
     }
     if let Some(request) = request {
-        insert_request_id(headers, *request);
+        insert_request_id(headers, surface, *request);
     }
     response
 }
@@ -291,18 +294,21 @@ fn from_engine(
     }
     headers.insert(X_ADMITTED, HeaderValue::from(admitted));
     rate_headers::insert(headers, reserved);
-    insert_request_id(headers, reserved.asked.accepted.request);
+    let Accepted { surface, request, .. } = &reserved.asked.accepted;
+    insert_request_id(headers, Some(*surface), *request);
     response
 }
 
-fn insert_request_id(headers: &mut HeaderMap, request: RequestId) {
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(request.to_string())) {
-        headers.insert(X_REQUEST_ID, value);
+fn insert_request_id(headers: &mut HeaderMap, surface: Option<Surface>, request: RequestId) {
+    let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(request.to_string())) else { return };
+    if surface == Some(Surface::Messages) {
+        headers.insert(REQUEST_ID, value.clone());
     }
+    headers.insert(X_REQUEST_ID, value);
 }
 
 /// The answer to a request that only wants to know how many tokens it is.
-pub(crate) fn token_count(prompt: PromptCount, request: RequestId) -> Response<AnswerBody> {
+pub(crate) fn token_count(prompt: PromptCount, surface: Surface, request: RequestId) -> Response<AnswerBody> {
     let body = messages::count_tokens_answer(prompt.tokens());
     let mut response = Response::new(AnswerBody::Whole(Bytes::from(body)));
     let headers = response.headers_mut();
@@ -313,7 +319,7 @@ pub(crate) fn token_count(prompt: PromptCount, request: RequestId) -> Response<A
         CountedBy::Bytes => "bytes",
     };
     headers.insert(X_COUNTED_BY, HeaderValue::from_static(by));
-    insert_request_id(headers, request);
+    insert_request_id(headers, Some(surface), request);
     response
 }
 

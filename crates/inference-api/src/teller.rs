@@ -62,7 +62,7 @@ pub struct Teller(Told);
 enum Told {
     AsItCame,
     Messages { model: String, stream: Box<messages::StreamOfChat> },
-    Responses { echo: responses::Echo, stream: Box<responses::StreamOfChat> },
+    Responses { echo: Box<responses::Echo>, stream: Box<responses::StreamOfChat> },
 }
 
 impl Teller {
@@ -77,7 +77,7 @@ impl Teller {
             Surface::Responses => {
                 let echo = responses::Echo::of(body);
                 let stream = Box::new(responses::StreamOfChat::new(echo.clone()));
-                Told::Responses { echo, stream }
+                Told::Responses { echo: Box::new(echo), stream }
             }
         })
     }
@@ -139,9 +139,7 @@ impl Teller {
     pub fn error(&mut self, error: &ErrorBody<'_>, status: u16) -> Bytes {
         Bytes::from(match &mut self.0 {
             Told::AsItCame => error.to_event(),
-            Told::Messages { stream, .. } => {
-                stream.error(messages::error_kind(status), &format!("{} [{}]", error.with_hint(), error.code))
-            }
+            Told::Messages { stream, .. } => stream.error(messages::error_kind(status), &error.with_hint()),
             Told::Responses { stream, .. } => stream.error(error.code, &error.with_hint()),
         })
     }

@@ -175,7 +175,9 @@ async fn errors_have_the_shape_of_the_surface_and_name_what_cannot_be_said() {
     assert_eq!((refused.status, &body["type"]), (400, &json!("error")));
     assert_eq!(body["error"]["type"], "invalid_request_error");
     let message = body["error"]["message"].as_str().unwrap();
-    assert!(message.contains("tools[0]") && message.contains("E0824"), "{message}");
+    assert!(message.contains("tools[0]"), "{message}");
+    assert_eq!(body["error"]["code"], "E0824");
+    assert_eq!(body["request_id"], refused.headers["request-id"].to_str().unwrap());
     let unknown = client.post(MESSAGES, message_to("nobody-knows")).await;
     assert_eq!((unknown.status, &unknown.json()["error"]["type"]), (404, &json!("not_found_error")));
     let hosted = r#"{"model":"chat-model","input":"hi","tools":[{"type":"web_search"}]}"#;
