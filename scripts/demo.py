@@ -18,7 +18,7 @@ SDK = ROOT / "tests" / "sdk"
 def install_sdks():
     """The clients, installed while there still is a network. The enclave never sees them come."""
     pip = pip_with_venv()
-    if run(pip, "show", "--quiet", "openai", "anthropic", check=False).returncode:
+    if any(run(pip, "show", "--quiet", name, check=False).returncode for name in ("openai", "anthropic")):
         run(pip, "install", "--quiet", "-r", SDK / "python" / "requirements.txt")
         say("sdk", "the Python SDKs of OpenAI and Anthropic installed")
     if shutil.which("npm") and not (SDK / "node" / "node_modules" / "@anthropic-ai").exists():

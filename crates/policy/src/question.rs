@@ -59,6 +59,14 @@ impl Action {
         Self::ALL.into_iter().find(|action| action.is_surface() && action.as_str() == surface)
     }
 
+    /// Whether policies count it as `generate`.
+    pub fn generates(self) -> bool {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Messages | Self::Responses => true,
+            Self::Embeddings | Self::Explain => false,
+        }
+    }
+
     /// Whether policies count it as `infer`.
     pub fn is_surface(self) -> bool {
         self != Self::Explain

@@ -99,11 +99,15 @@ fn named_by(policy: &Policy) -> Option<EntityUid> {
 fn concerns(policy: &Policy, action: Action) -> bool {
     let named = |entity: &EntityUid| {
         let id: &str = entity.id().as_ref();
-        id == action.as_str() || (id == "infer" && action.is_surface())
+        match id {
+            "infer" => action.is_surface(),
+            "generate" => action.generates(),
+            id => id == action.as_str(),
+        }
     };
     match policy.action_constraint() {
         ActionConstraint::Any => true,
-        // `action == Action::"infer"` asks for the group itself, which nobody asks for; taking it along is harmless.
+        // `action == Action::"infer"`, or `"generate"`, asks for the group itself, which nobody asks for; taking it along is harmless.
         ActionConstraint::Eq(entity) => named(&entity),
         ActionConstraint::In(entities) => entities.iter().any(named),
     }

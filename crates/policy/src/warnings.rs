@@ -6,6 +6,7 @@
 
 use crate::described::PolicyText;
 use crate::error::Mistake;
+use crate::question::Action;
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Policy, PolicySet, PrincipalConstraint, ResourceConstraint,
 };
@@ -59,7 +60,16 @@ fn covers(wider: &Policy, policy: &Policy) -> bool {
     };
     let within = |narrow: &EntityUid, wide: &[EntityUid]| {
         let name = |entity: &EntityUid| AsRef::<str>::as_ref(entity.id()).to_owned();
-        wide.iter().any(|wide| wide == narrow || (name(wide) == "infer" && name(narrow) != "explain"))
+        let narrow_name = name(narrow);
+        let generates = || Action::of_surface(&narrow_name).is_some_and(Action::generates);
+        wide.iter().any(|wide| {
+            wide == narrow
+                || match name(wide).as_str() {
+                    "infer" => narrow_name != "explain",
+                    "generate" => generates(),
+                    _ => false,
+                }
+        })
     };
     let action = match (wider.action_constraint(), policy.action_constraint()) {
         (ActionConstraint::Any, _) => true,

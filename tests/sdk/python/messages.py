@@ -16,7 +16,9 @@ CHAT_MODEL = os.environ["CHAT_MODEL"]
 
 SYSTEM = "You are brief."
 PROMPT = [{"role": "user", "content": "Say hello in one short sentence."}]
-ASK = {"model": CHAT_MODEL, "system": SYSTEM, "messages": PROMPT, "max_tokens": 24, "temperature": 0}
+ASK = {"model": CHAT_MODEL, "system": SYSTEM, "messages": PROMPT, "max_tokens": 24,
+       # The same answer each time; newer SDKs no longer name it.
+       "extra_body": {"temperature": 0}}
 
 
 def check(claim, holds, found=""):

@@ -37,6 +37,17 @@ fn the_demo_policies_decide_as_their_comments_say() {
     }
 }
 
+#[test]
+fn what_is_said_of_generating_holds_on_every_surface_that_does() {
+    let demo = Authorizer::new(demo());
+    for action in Action::ALL.into_iter().filter(|action| action.generates()) {
+        let alice = Asked { action, ..Asked::default() };
+        assert_eq!(alice.ask(&demo), Ok(vec!["demo-project-may-chat".to_owned()]), "{action:?}");
+        let contractor = Asked { action, subject: "ext-bob".to_owned(), ..Asked::default() };
+        assert_eq!(contractor.ask(&demo), Err(RefusalReason::Forbidden), "{action:?}");
+    }
+}
+
 /// The blocks of Cedar in the manual's chapter.
 fn shown_in_the_manual() -> Vec<PolicyFile> {
     let chapter = include_str!("../../../../docs/policy.md");

@@ -77,9 +77,10 @@ const SCOPES: [&str; 8] = [
     "principal is Subject in Group::\"staff\"",
 ];
 
-const ACTIONS: [&str; 5] = [
+const ACTIONS: [&str; 6] = [
     "action",
     "action in Action::\"infer\"",
+    "action in Action::\"generate\"",
     "action == Action::\"embeddings\"",
     "action in [Action::\"completions\", Action::\"explain\"]",
     "action == Action::\"explain\"",
