@@ -63,6 +63,7 @@ pub(crate) struct ChatRequest {
     tools: Option<Value>,
     functions: Option<Value>,
     audio: Option<Value>,
+    continue_final_message: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -205,6 +206,7 @@ impl ChatRequest {
         absent(self.tools.as_ref(), "tools")?;
         absent(self.functions.as_ref(), "functions")?;
         absent(self.audio.as_ref(), "audio")?;
+        absent(self.continue_final_message.as_ref(), "continue_final_message")?;
         if self.messages.is_empty() {
             return Err(Refusal::invalid("messages", "expected at least one message, found none"));
         }

@@ -97,6 +97,7 @@ async fn refusals(socket: &Path) {
     let cases = [
         (with(question(), json!({"max_tokens": 5000})), "context_length_exceeded"),
         (with(question(), json!({"tools": [{"type": "function"}]})), "unsupported_parameter"),
+        (with(question(), json!({"continue_final_message": true})), "unsupported_parameter"),
         (with(question(), json!({"temperature": 9})), "invalid_value"),
         (with(question(), json!({"messages": []})), "invalid_value"),
         (json!({"messages": "hello"}), "invalid_json"),
