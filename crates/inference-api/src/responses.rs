@@ -24,11 +24,9 @@ mod output;
 mod place;
 mod request;
 mod response;
-mod state;
 mod stream;
 mod tools;
 
 pub use echo::Echo;
 pub use request::to_chat;
-pub use state::{StateWishes, state_wishes};
 pub use stream::{StreamOfChat, answer_of_chat};

@@ -40,8 +40,8 @@ const INCLUDES: [&str; 8] = [
 /// A request of the Responses API (`CreateResponse`) as a request of chat completions (`CreateChatCompletionRequest`).
 ///
 /// Fields the Responses API does not have are handed on unchanged, for engines that know more (`seed`, `stop`, `top_k`).
-/// A stream is asked to end with its usage, as every response does. `store` is read by [`super::state_wishes`] and means
-/// nothing to an engine.
+/// A stream is asked to end with its usage, as every response does. `store` says
+/// what becomes of the answer, which is nothing to an engine; answers say that they are not stored.
 ///
 /// # Errors
 /// - [`RequestMistake::Json`], [`RequestMistake::DuplicateKey`]: not one object without surprises. Objects that are

@@ -1,7 +1,7 @@
 //! Requests, answers and streams nobody thought of.
 
 use super::said::{Told, events};
-use hermetic_inference_api::responses::{Echo, StreamOfChat, answer_of_chat, state_wishes, to_chat};
+use hermetic_inference_api::responses::{Echo, StreamOfChat, answer_of_chat, to_chat};
 use hermetic_inference_api::{Call, RequestFacts, RequestMistake};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -143,8 +143,6 @@ proptest! {
     #[test]
     fn any_json_is_judged_and_gives_a_request_without_surprises(input in words(), field in "[a-z_]{0,16}|text|tools|tool_choice|reasoning|include|messages|n|stream_options", value in words()) {
         let body = json!({"model": "m", "input": input, field: value}).to_string();
-        let wishes = state_wishes(body.as_bytes());
-        prop_assert!(!matches!(wishes, Err(RequestMistake::Json(_))));
         let _ = Echo::of(body.as_bytes());
         if let Ok(chat) = to_chat(body.as_bytes()) {
             let facts = RequestFacts::read(Call::Chat, &chat);
@@ -155,7 +153,7 @@ proptest! {
     #[test]
     fn any_bytes_are_judged_without_panicking(bytes: Vec<u8>, text in "\\{(\"(model|input|tools)\":)?[\\[\\]{}\",:a0-2.e\\-\\\\u tn]{0,24}\\}?") {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
-            let _ = (to_chat(bytes), state_wishes(bytes), answer_of_chat(bytes, &Echo::of(bytes)));
+            let _ = (to_chat(bytes), answer_of_chat(bytes, &Echo::of(bytes)));
             let mut stream = StreamOfChat::new(Echo::of(bytes));
             let mut told = stream.event(bytes);
             told.extend(stream.end());
