@@ -59,10 +59,11 @@ pub(crate) async fn answer(
 pub(crate) async fn count_tokens(
     thread: &Thread,
     peer: &Arc<Peer>,
+    surface: Surface,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refused> {
-    let (accepted, body) = accept::accept(thread, peer, Surface::Messages, request)?;
-    let (surface, request) = (accepted.surface, accepted.request);
+    let (accepted, body) = accept::accept(thread, peer, surface, request)?;
+    let request = accepted.request;
     let authenticated = identify::identify(thread, &accepted).await?;
     let asked = read::read(thread, accepted, authenticated, (Wanted::TokenCount, body)).await?;
     let permitted = authorize::authorize(thread, asked).await?;

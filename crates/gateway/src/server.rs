@@ -9,9 +9,9 @@ use crate::lag::Lag;
 use crate::peer::Peer;
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::attend;
+use crate::stage::read::Wanted;
 use crate::upstream::Pool;
 use crate::{following, listing, pipeline, probes, respond, tls};
-use hermetic_inference_api::Surface;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -233,30 +233,6 @@ async fn turn_away(shared: &Shared, stream: TcpStream, kind: RefusalKind) {
     .await;
 }
 
-/// What a path asks for that goes through the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Answer(Surface),
-    /// How many tokens a request to Messages is.
-    TokenCount,
-}
-
-impl Asked {
-    fn of_path(path: &str) -> Option<Self> {
-        match path {
-            "/v1/messages/count_tokens" => Some(Self::TokenCount),
-            path => Surface::of_path(path).map(Self::Answer),
-        }
-    }
-
-    fn surface(self) -> Surface {
-        match self {
-            Self::Answer(surface) => surface,
-            Self::TokenCount => Surface::Messages,
-        }
-    }
-}
-
 async fn handle(
     thread: Rc<Thread>,
     standing: Rc<Standing>,
@@ -266,11 +242,13 @@ async fn handle(
     let explanation = Explanation::begin(&mut request);
     let busy = thread.connections.begin(&standing);
     let small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= READ_BUFFER_MIN as u64);
-    let asked = Asked::of_path(request.uri().path());
-    let surface = asked.map(Asked::surface);
-    let answered = match asked {
-        Some(Asked::Answer(surface)) => pipeline::answer(&thread, &peer, surface, request).await,
-        Some(Asked::TokenCount) => Box::pin(pipeline::count_tokens(&thread, &peer, request)).await,
+    let wanted = Wanted::of_path(request.uri().path());
+    let surface = wanted.map(|(surface, _)| surface);
+    let answered = match wanted {
+        Some((surface, Wanted::Answer)) => pipeline::answer(&thread, &peer, surface, request).await,
+        Some((surface, Wanted::TokenCount)) => {
+            Box::pin(pipeline::count_tokens(&thread, &peer, surface, request)).await
+        }
         None => without_engine(&thread, &peer, &request).await,
     };
     let refused = match &answered {

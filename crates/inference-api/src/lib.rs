@@ -1,8 +1,8 @@
 //! What is said on the wire: surfaces, facts of a request, minimal edits of its bytes, events of a stream, errors.
 //!
-//! What it is for: reading just what the pipeline decides by, without taking a request or an answer apart and putting
-//! it together again: bytes that nothing changed are forwarded as they came. What it must not know: sockets, retries,
-//! policy.
+//! What it is for: reading just what the pipeline decides by. Where caller and engine speak alike, a request or an answer
+//! is not taken apart and put together again: bytes that nothing changed are forwarded as they came. Where they do not, it
+//! is translated ([`messages`], [`responses`], told by [`Teller`]). What it must not know: sockets, retries, policy.
 //!
 //! Invariants:
 //! - [`RequestFacts::read`] accepts exactly the JSON texts of RFC 8259 that are an object, nest at most

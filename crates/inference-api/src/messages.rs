@@ -49,6 +49,9 @@ mod tools;
 mod turns;
 mod wire;
 
+/// Where tokens are counted without an answer.
+pub const COUNT_TOKENS_PATH: &str = "/v1/messages/count_tokens";
+
 pub use answer::{answer_of_chat, count_tokens_answer};
 pub use error::{error_body, error_kind};
 pub use request::{count_tokens_to_chat, to_chat};

@@ -2,6 +2,7 @@
 
 use crate::error_body::ErrorBody;
 use crate::facts::RequestMistake;
+use crate::output::each_output;
 use crate::sse::EventScanner;
 use crate::surface::Surface;
 use crate::{messages, responses};
@@ -56,7 +57,11 @@ impl ErrorBody<'_> {
 
 /// Tells the answer to one request.
 #[derive(Debug)]
-pub struct Teller(Told);
+pub struct Teller {
+    told: Told,
+    /// Bytes of text that were said so far, where they may have to be said again.
+    held: usize,
+}
 
 #[derive(Debug)]
 enum Told {
@@ -68,7 +73,7 @@ enum Told {
 impl Teller {
     /// For a request with this body, as the caller sent it, for this model, as the caller named it.
     pub fn of(surface: Surface, body: &[u8], model: &str) -> Self {
-        Self(match surface {
+        let told = match surface {
             Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => Told::AsItCame,
             Surface::Messages => Told::Messages {
                 model: model.to_owned(),
@@ -79,17 +84,18 @@ impl Teller {
                 let stream = Box::new(responses::StreamOfChat::new(echo.clone()));
                 Told::Responses { echo: Box::new(echo), stream }
             }
-        })
+        };
+        Self { told, held: 0 }
     }
 
     /// Whether the engine's bytes are the caller's.
     pub fn is_verbatim(&self) -> bool {
-        matches!(self.0, Told::AsItCame)
+        matches!(self.told, Told::AsItCame)
     }
 
     /// A whole answer. `None`: it has to be translated and is not what an engine answers.
     pub fn whole(&self, answer: Bytes) -> Option<Bytes> {
-        match &self.0 {
+        match &self.told {
             Told::AsItCame => Some(answer),
             Told::Messages { model, .. } => messages::answer_of_chat(&answer, model).map(Bytes::from),
             Told::Responses { echo, .. } => responses::answer_of_chat(&answer, echo).map(Bytes::from),
@@ -98,7 +104,7 @@ impl Teller {
 
     /// What an engine says of a request that it refuses.
     pub fn rejection(&self, answer: Bytes, status: u16, request: &str) -> Bytes {
-        match &self.0 {
+        match &self.told {
             Told::AsItCame | Told::Responses { .. } => answer,
             Told::Messages { .. } => {
                 Bytes::from(messages::error_body(status, &reason(&answer), "engine", request))
@@ -106,7 +112,22 @@ impl Teller {
         }
     }
 
-    /// Whole events of a stream: none, one or several.
+    /// Bytes of the answer that are kept for the events that end a stream, at most.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// The last events of an answer that is complete, whether or not its engine said `[DONE]`.
+    pub fn last_events(&mut self, events: Bytes) -> Bytes {
+        if self.is_verbatim() {
+            return events;
+        }
+        let mut out = self.events(events).to_vec();
+        out.extend(self.event(b"[DONE]"));
+        Bytes::from(out)
+    }
+
+    /// Whole events of a stream: none, one or several. The last may lack its blank line, as the last of a stream does.
     pub fn events(&mut self, events: Bytes) -> Bytes {
         if self.is_verbatim() {
             return events;
@@ -115,21 +136,29 @@ impl Teller {
         let mut scanner = EventScanner::new(usize::MAX);
         scanner.push(events);
         while let Ok(Some(event)) = scanner.next_event() {
-            let Some(data) = event.data() else { continue };
-            out.extend(match (&mut self.0, data.as_ref()) {
-                (Told::AsItCame, _) => Vec::new(),
-                (Told::Messages { stream, .. }, b"[DONE]") => stream.end(),
-                (Told::Messages { stream, .. }, data) => stream.event(data),
-                (Told::Responses { stream, .. }, b"[DONE]") => stream.end(),
-                (Told::Responses { stream, .. }, data) => stream.event(data),
-            });
+            out.extend(event.data().map(|data| self.event(&data)).unwrap_or_default());
+        }
+        if let Some(event) = scanner.finish() {
+            out.extend(event.data().map(|data| self.event(&data)).unwrap_or_default());
         }
         Bytes::from(out)
     }
 
+    /// What one event becomes. Both translations say nothing after their end.
+    fn event(&mut self, data: &[u8]) -> Vec<u8> {
+        each_output(data, |text| self.held = self.held.saturating_add(text.len()));
+        match (&mut self.told, data) {
+            (Told::AsItCame, _) => Vec::new(),
+            (Told::Messages { stream, .. }, b"[DONE]") => stream.end(),
+            (Told::Messages { stream, .. }, data) => stream.event(data),
+            (Told::Responses { stream, .. }, b"[DONE]") => stream.end(),
+            (Told::Responses { stream, .. }, data) => stream.event(data),
+        }
+    }
+
     /// A sign of life while an engine is silent.
     pub fn keep_alive(&self) -> Bytes {
-        match &self.0 {
+        match &self.told {
             Told::AsItCame | Told::Responses { .. } => Bytes::from_static(KEEP_ALIVE),
             Told::Messages { .. } => Bytes::from_static(messages::PING),
         }
@@ -137,7 +166,7 @@ impl Teller {
 
     /// An error inside a stream that has begun.
     pub fn error(&mut self, error: &ErrorBody<'_>, status: u16) -> Bytes {
-        Bytes::from(match &mut self.0 {
+        Bytes::from(match &mut self.told {
             Told::AsItCame => error.to_event(),
             Told::Messages { stream, .. } => stream.error(messages::error_kind(status), &error.with_hint()),
             Told::Responses { stream, .. } => stream.error(error.code, &error.with_hint()),

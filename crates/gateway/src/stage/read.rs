@@ -7,7 +7,7 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
 use bytes::Bytes;
 use hermetic_identity::Authenticated;
-use hermetic_inference_api::{RequestFacts, RequestMistake, Surface, messages};
+use hermetic_inference_api::{RequestFacts, RequestMistake, Surface, Teller, messages};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -25,6 +25,16 @@ pub(crate) enum Wanted {
     TokenCount,
 }
 
+impl Wanted {
+    /// What a path asks for that goes through the pipeline.
+    pub(crate) fn of_path(path: &str) -> Option<(Surface, Self)> {
+        match path {
+            messages::COUNT_TOKENS_PATH => Some((Surface::Messages, Self::TokenCount)),
+            path => Surface::of_path(path).map(|surface| (surface, Self::Answer)),
+        }
+    }
+}
+
 /// A request of somebody known, read and understood.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -35,6 +45,13 @@ pub(crate) struct Asked {
     /// As an engine is asked it: the same bytes, where both speak alike.
     pub(crate) body: Bytes,
     pub(crate) facts: RequestFacts,
+}
+
+impl Asked {
+    /// Tells the answer as the caller's surface does.
+    pub(crate) fn teller(&self) -> Teller {
+        Teller::of(self.accepted.surface, &self.sent, self.facts.model.as_str())
+    }
 }
 
 pub(crate) async fn read(

@@ -6,6 +6,7 @@ use crate::capture::Outgoing;
 use crate::collect::CollectError;
 use crate::context::Thread;
 use crate::course::Ongoing;
+use crate::memory::{MemoryError, MemoryGrant, Purpose};
 use crate::refusal::RefusalKind;
 use crate::respond;
 use crate::routing::Ended;
@@ -73,6 +74,8 @@ pub(crate) struct Flow<'a> {
     gathered: Gathered,
     pub(crate) facts: AnswerFacts,
     teller: Teller,
+    /// Covers what the teller holds of the answer. `Err`: there was no memory, not even for a beginning.
+    held: Result<MemoryGrant, MemoryError>,
     answer: Outgoing,
     first_byte: Option<Duration>,
     deadline: Option<Instant>,
@@ -92,19 +95,7 @@ pub(crate) async fn hand_on(
     let status = head.status.as_u16();
     // When nobody takes the reply, `out` is closed and the flow ends with its first look.
     let _ = reply.send(Ok(respond::stream(thread, reserved, (head, events), admitted)));
-    let mut flow = Flow {
-        thread,
-        reserved,
-        source,
-        out: Rc::new(out),
-        gathered: Gathered::default(),
-        facts: AnswerFacts::default(),
-        teller: teller(reserved),
-        answer: Outgoing::start(thread, accepted.request),
-        first_byte: None,
-        deadline: reserved.course.borrow().deadline,
-        continuation: Continuation::of(reserved),
-    };
+    let mut flow = Flow::start((thread, reserved), source, out);
     let end = loop {
         let end = flow.run().await;
         flow.end_attempt(&end);
@@ -118,8 +109,12 @@ pub(crate) async fn hand_on(
         flow.facts.finish_reason = Some("length".to_owned());
     }
     let (outcome, last, refusal) = flow.judge(end);
-    let Flow { source, out, facts, mut teller, answer, first_byte, continuation, .. } = flow;
-    let last = last.map(|events| teller.events(events));
+    let Flow { source, out, facts, mut teller, answer, first_byte, continuation, held: _held, .. } = flow;
+    let last = last.map(|events| match outcome {
+        // Also where an engine forgets to say that this was all.
+        Outcome::Completed => teller.last_events(events),
+        _ => teller.events(events),
+    });
     let facts = continuation.of_the_whole(facts);
     reserved.course.borrow().asked_for(facts.input_tokens);
     let ending = Ending {
@@ -151,12 +146,6 @@ pub(crate) async fn hand_on(
     if outcome == Outcome::Completed && !cut && ends_soon(&mut incoming).await {
         thread.pool.put_back(incoming.into_lease(), thread.shared.options().idle_upstream_max);
     }
-}
-
-/// Tells the answer as the caller's surface does.
-pub(crate) fn teller(reserved: &Reserved) -> Teller {
-    let asked = &reserved.asked;
-    Teller::of(asked.accepted.surface, &asked.sent, asked.facts.model.as_str())
 }
 
 /// Whether the answer's body ends where its events did: then the connection can carry another request.
@@ -195,7 +184,37 @@ async fn interrupted(
     }
 }
 
-impl Flow<'_> {
+impl<'a> Flow<'a> {
+    fn start((thread, reserved): (&'a Thread, &'a Reserved), source: Source, out: EventSender) -> Self {
+        Self {
+            thread,
+            reserved,
+            source,
+            out: Rc::new(out),
+            gathered: Gathered::default(),
+            facts: AnswerFacts::default(),
+            teller: reserved.asked.teller(),
+            held: thread.shared.memory.grant(Purpose::Answer, 0),
+            answer: Outgoing::start(thread, reserved.asked.accepted.request),
+            first_byte: None,
+            deadline: reserved.course.borrow().deadline,
+            continuation: Continuation::of(reserved),
+        }
+    }
+
+    /// Memory for what has to be said again at the end of the stream.
+    fn cover_held(&mut self) -> Result<(), CollectError> {
+        let (held, cap) = (self.teller.held(), self.thread.shared.options().answer_bytes_max);
+        if held > cap {
+            return Err(CollectError::TooLarge { cap });
+        }
+        self.held
+            .as_mut()
+            .map_err(|error| *error)
+            .and_then(|grant| grant.cover(held))
+            .map_err(CollectError::Memory)
+    }
+
     /// Hands events on until the stream ends, one way or another. Those that are there together leave together: a write
     /// for each would cost more than all the rest.
     async fn run(&mut self) -> End {
@@ -306,6 +325,11 @@ impl Flow<'_> {
             Look::HandOn => {
                 let begins = self.first_byte.is_none() && event.data().is_some();
                 let told = self.teller.events(self.continuation.pass(event)?);
+                if !self.teller.is_verbatim()
+                    && let Err(error) = self.cover_held()
+                {
+                    return Some(End::Failed(error));
+                }
                 if begins {
                     self.first_byte = Some(self.thread.shared.clock.monotonic());
                 }

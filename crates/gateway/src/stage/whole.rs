@@ -9,7 +9,6 @@ use crate::stage::call::AnswerHead;
 use crate::stage::exchange::Reply;
 use crate::stage::limit::Reserved;
 use crate::stage::settle::{Ending, settle};
-use crate::stage::stream::teller;
 use crate::tab::Consumed;
 use crate::upstream::Lease;
 use bytes::Bytes;
@@ -69,7 +68,7 @@ fn ending_of(
         consumed,
         cut: false,
     };
-    let teller = teller(reserved);
+    let teller = reserved.asked.teller();
     let told = if consumed == Consumed::Answer {
         let within = reserved.tab.admits_answer(&body, &ending.facts).map_err(RefusalKind::Overrun);
         within.and_then(|()| teller.whole(body).ok_or(RefusalKind::NoAnswer))

@@ -16,7 +16,7 @@ const MAX_TOKENS: u64 = 20;
 /// What a template may add to a prompt.
 const TEMPLATE: u64 = 1_024;
 
-fn rule(name: &str, unit: Unit, window: &str, cap: u64) -> Rule {
+pub(crate) fn rule(name: &str, unit: Unit, window: &str, cap: u64) -> Rule {
     Rule {
         name: name.into(),
         when: When::default(),

@@ -9,7 +9,7 @@ const LAST: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"
 const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
-fn settled(records: &[Event]) -> &hermetic_ledger::record::RequestSettled {
+pub(crate) fn settled(records: &[Event]) -> &hermetic_ledger::record::RequestSettled {
     match records.last() {
         Some(Event::RequestSettled(settled)) => settled,
         other => panic!("expected a settled request, found {other:?}"),

@@ -1,11 +1,13 @@
 //! Surfaces that engines do not share: the caller speaks Messages or Responses, the engine chat completions, and everything
 //! between the two is the same as ever.
 
+use crate::budgets::rule;
 use crate::client::{Answer, piece, whole};
 use crate::site::Site;
+use crate::streams::settled;
 use hermetic_gateway::{Limiting, ModelTerms};
-use hermetic_ledger::record::{Event, Outcome, RequestSettled};
-use hermetic_limits::{OnExhausted, Rule, RuleSet, Unit, When};
+use hermetic_ledger::record::{Event, Outcome};
+use hermetic_limits::{RuleSet, Unit};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,13 +53,6 @@ fn asked(body: &[u8]) -> Value {
     );
     assert_eq!((&body["model"], &body["max_tokens"]), (&json!("chat-model"), &json!(20)));
     body
-}
-
-fn settled(records: &[Event]) -> &RequestSettled {
-    match records.last() {
-        Some(Event::RequestSettled(settled)) => settled,
-        other => panic!("expected a settled request, found {other:?}"),
-    }
 }
 
 fn admitted(records: &[Event]) -> (&str, u64) {
@@ -230,20 +225,8 @@ async fn what_an_engine_refuses_or_breaks_off_is_told_as_the_surface_does() {
 
 #[tokio::test]
 async fn a_message_is_cut_where_its_reservation_ends_and_says_so_in_its_own_words() {
-    let rule = Rule {
-        name: "budget".into(),
-        when: When::default(),
-        per: Vec::new(),
-        cap: 1_000,
-        unit: Unit::OutputTokens,
-        window: "day".parse().unwrap(),
-        soft: Vec::new(),
-        on_exhausted: OnExhausted::Refuse,
-        shadow: false,
-        shared: false,
-        currency: None,
-    };
-    let limiting = Limiting::new(RuleSet::new(vec![rule]).unwrap(), HashMap::<_, ModelTerms>::new(), 1_000);
+    let rules = RuleSet::new(vec![rule("budget", Unit::OutputTokens, "day", 1_000)]).unwrap();
+    let limiting = Limiting::new(rules, HashMap::<_, ModelTerms>::new(), 1_000);
     let mut site = Site::start_parts(|parts| parts.limiting = Arc::new(limiting)).await;
     let mut client = site.client().await;
     let request = client.request(MESSAGES, message(true));
@@ -294,4 +277,39 @@ async fn the_tokens_of_a_message_are_counted_without_an_engine_or_a_record() {
     assert!(answer.json()["input_tokens"].as_u64().unwrap() > 2);
     drop(client);
     assert_eq!(site.records_after_drain().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_ends_in_its_own_words_also_when_the_engine_forgets_to_say_done() {
+    for (path, sent, last) in
+        [(MESSAGES, message(true), "message_stop"), (RESPONSES, response(true), "response.completed")]
+    {
+        let mut site = Site::start().await;
+        let mut client = site.client().await;
+        let request = client.request(path, sent);
+        let (response, ()) = tokio::join!(client.send(request), async {
+            let engine = site.engine.next().await.stream();
+            engine.send(says("hello"));
+            engine.send(chunk(r#"{"index":0,"delta":{},"finish_reason":"stop"}"#));
+        });
+        let answer = whole(response).await;
+        assert_eq!(events(&answer).last().unwrap().0, last);
+        let records = site.records_after_drain().await;
+        assert_eq!(settled(&records).outcome, Outcome::Completed);
+    }
+}
+
+#[tokio::test]
+async fn what_a_translated_stream_holds_is_bounded() {
+    let mut site = Site::start_with(|options| options.answer_bytes_max = 1_000).await;
+    let mut client = site.client().await;
+    let request = client.request(RESPONSES, response(true));
+    let (response, ()) = tokio::join!(client.send(request), async {
+        let engine = site.engine.next().await.stream();
+        (0..12).for_each(|_| engine.send(says(&"x".repeat(100))));
+    });
+    let answer = whole(response).await;
+    assert_eq!(events(&answer).last().unwrap().0, "response.failed");
+    let records = site.records_after_drain().await;
+    assert_eq!(settled(&records).outcome, Outcome::EngineFailed);
 }
