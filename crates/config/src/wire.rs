@@ -339,6 +339,12 @@ pub enum Kind {
     Chat,
     /// Turns text into vectors.
     Embedding,
+    /// Says how well documents answer a query. For servers behind `endpoint`.
+    Rerank,
+    /// Turns speech into text. For servers behind `endpoint`.
+    Transcription,
+    /// Makes pictures, or edits them. For servers behind `endpoint`.
+    Image,
 }
 
 /// Who counts the tokens of prompts for a server elsewhere.

@@ -3,12 +3,13 @@
 use crate::backend;
 use crate::error::{LoadError, SubmitError};
 use crate::generate::{GenerateRequest, Generation, Load, Prompt};
-use crate::model::{Loaded, ModelDescription, Token, plain};
+use crate::model::{Loaded, ModelDescription};
 use crate::options::LlamaOptions;
 use crate::sampler::Sampler;
 use crate::schedule::{Gauges, Scheduler};
 use crate::sequence::Sequence;
 use crate::stop::StopFilter;
+use crate::vocabulary::Vocabulary;
 use hermetic_tokenizer::{ChatTemplate, Message, TemplateError};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -92,9 +93,8 @@ impl ChatModel {
         while alive.changed().await.is_ok() {}
     }
 
-    /// Plain text to tokens; it cannot spell control tokens.
-    pub fn tokenize(&self, text: &str) -> Vec<Token> {
-        plain(&self.0.loaded.tokenize(text, true, false))
+    pub fn vocabulary(&self) -> Vocabulary<'_> {
+        Vocabulary { loaded: &self.0.loaded, template: self.0.template.as_ref() }
     }
 
     /// Tokens the prompt of a request is, or why it is none.
@@ -174,7 +174,7 @@ impl ChatModel {
     }
 }
 
-fn chat_tokens(
+pub(crate) fn chat_tokens(
     template: &ChatTemplate,
     loaded: &Loaded,
     messages: &[Message],

@@ -8,6 +8,7 @@ use crate::error::{EmbedError, LoadError};
 use crate::generate::Load;
 use crate::model::{Loaded, ModelDescription, Token};
 use crate::options::LlamaOptions;
+use crate::vocabulary::Vocabulary;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -98,9 +99,8 @@ impl EmbeddingModel {
         while alive.changed().await.is_ok() {}
     }
 
-    /// A text with the marks the model puts around it, `[CLS]` and `[SEP]`.
-    pub fn tokenize(&self, text: &str) -> Vec<Token> {
-        crate::model::plain(&self.0.loaded.tokenize(text, true, false))
+    pub fn vocabulary(&self) -> Vocabulary<'_> {
+        Vocabulary { loaded: &self.0.loaded, template: None }
     }
 
     /// Embeds inputs of tokens. One longer than the window is refused, or cut when `truncate` says so.

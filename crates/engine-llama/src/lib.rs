@@ -31,6 +31,7 @@ mod sampler;
 mod schedule;
 mod sequence;
 mod stop;
+mod vocabulary;
 
 pub use chat::ChatModel;
 pub use embedding::{EmbeddingModel, Embeddings};
@@ -43,3 +44,4 @@ pub use grammar::{Grammar, GrammarError};
 pub use hermetic_tokenizer::Message;
 pub use model::{ModelDescription, Token};
 pub use options::LlamaOptions;
+pub use vocabulary::Vocabulary;

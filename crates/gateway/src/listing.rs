@@ -50,7 +50,9 @@ pub(crate) async fn answer(
 }
 
 fn on_any_surface(thread: &Thread, who: &Authenticated, route: &Route) -> bool {
-    let may = |surface| authorize::may_use(thread, who, surface, route, Said::NOTHING);
+    let may = |surface: Surface| {
+        route.kind == surface.kind() && authorize::may_use(thread, who, surface, route, Said::NOTHING)
+    };
     Surface::ALL.into_iter().any(may)
 }
 

@@ -18,12 +18,17 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// What one event of a stream, or a whole answer, adds. What is no answer in a known shape adds nothing.
-    pub(crate) fn read(&mut self, data: &[u8]) {
+    /// What one event of a stream, or a whole answer, adds. What is no answer in a known shape adds nothing: false.
+    pub(crate) fn read(&mut self, data: &[u8]) -> bool {
         each_output(data, |text| {
             self.pieces += 1;
             self.bytes += text.len() as u64;
-        });
+        })
+    }
+
+    /// An answer that is text and nothing else.
+    pub(crate) fn read_text(&mut self, data: &[u8]) {
+        self.bytes += data.len() as u64;
     }
 
     /// Tokens there are at least.

@@ -26,6 +26,11 @@ pub(crate) fn count_settled(
             Surface::Embeddings => SurfaceLabel::Embeddings,
             Surface::Messages => SurfaceLabel::Messages,
             Surface::Responses => SurfaceLabel::Responses,
+            Surface::Rerank => SurfaceLabel::Rerank,
+            Surface::Transcriptions => SurfaceLabel::Transcriptions,
+            Surface::Translations => SurfaceLabel::Translations,
+            Surface::ImageGenerations => SurfaceLabel::ImageGenerations,
+            Surface::ImageEdits => SurfaceLabel::ImageEdits,
         },
         outcome: match outcome {
             Outcome::Completed => OutcomeLabel::Completed,

@@ -15,8 +15,8 @@ use crate::peer::Peer;
 use crate::refusal::Refused;
 use crate::respond;
 use crate::stage::read::Wanted;
-use crate::stage::{accept, admit, authorize, count, exchange, identify, limit, queue, read, route};
-use hermetic_inference_api::Surface;
+use crate::stage::{accept, admit, authorize, count, exchange, identify, limit, queue, read, route, tokens};
+use hermetic_inference_api::{Surface, TokenTask};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::rc::Rc;
@@ -52,6 +52,21 @@ pub(crate) async fn answer(
     // call engine → (guard output) → settle → reply: in a task of its own, which outlives a client that hangs up. It
     // answers only after the admitting record is durable, and ends only after the settling record is.
     exchange::exchange(thread, admitting).await
+}
+
+/// Answers a question about a model's tokens: the same way, up to where an engine is chosen.
+pub(crate) async fn tokens(
+    thread: &Thread,
+    peer: &Arc<Peer>,
+    (surface, task): (Surface, TokenTask),
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Refused> {
+    let (accepted, body) = accept::accept(thread, peer, surface, request)?;
+    let authenticated = identify::identify(thread, &accepted).await?;
+    let asked = read::read(thread, accepted, authenticated, (Wanted::Tokens(task), body)).await?;
+    let routed = route::route(thread, authorize::authorize(thread, asked).await?)?;
+    let answer = tokens::ask(thread, &routed, task).await?;
+    Ok(respond::about_tokens(answer, routed.asked.accepted.request))
 }
 
 /// Says how many tokens a request to Messages is: the same way, up to where something would be held for it. No engine

@@ -57,6 +57,11 @@ pub(crate) fn action_of(surface: Surface) -> Action {
         Surface::Embeddings => Action::Embeddings,
         Surface::Messages => Action::Messages,
         Surface::Responses => Action::Responses,
+        Surface::Rerank => Action::Rerank,
+        Surface::Transcriptions => Action::Transcriptions,
+        Surface::Translations => Action::Translations,
+        Surface::ImageGenerations => Action::ImageGenerations,
+        Surface::ImageEdits => Action::ImageEdits,
     }
 }
 

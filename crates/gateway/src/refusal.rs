@@ -30,8 +30,8 @@ pub(crate) enum RefusalKind {
     NotFound,
     #[error("expected the method {allowed} at this path")]
     Method { allowed: &'static str },
-    #[error("expected `content-type: application/json` without content encoding, found {found}")]
-    MediaType { found: String },
+    #[error("expected `content-type: {expected}` without content encoding, found {found}")]
+    MediaType { expected: &'static str, found: String },
     #[error("{}", body_message(.0))]
     Body(CollectError),
     #[error("{0}")]
@@ -60,6 +60,8 @@ pub(crate) enum RefusalKind {
     PromptTooLong { model: ModelName, field: &'static str, found: u64, most: u64 },
     #[error("expected a chat completion of the engine, found something that cannot be told on this surface")]
     NoAnswer,
+    #[error("the engine of the model `{model}` does not tell its tokens")]
+    NoTokens { model: ModelName },
     #[error("the model `{model}` is being loaded")]
     ModelStarting { model: ModelName },
     #[error("the engine of the model `{model}` has failed")]
@@ -187,7 +189,7 @@ impl Diagnose for RefusalKind {
             Self::Mistake(RequestMistake::Json(
                 JsonMistake::TooDeep { .. } | JsonMistake::TooManyKeys { .. },
             )) => Code::new("E0807"),
-            Self::Mistake(RequestMistake::Json(_)) => Code::new("E0806"),
+            Self::Mistake(RequestMistake::Json(_) | RequestMistake::Form(_)) => Code::new("E0806"),
             Self::Mistake(RequestMistake::DuplicateKey { .. }) => Code::new("E0808"),
             Self::Mistake(RequestMistake::Untranslatable { .. }) => Code::new("E0824"),
             Self::Mistake(_) => Code::new("E0809"),
@@ -196,6 +198,7 @@ impl Diagnose for RefusalKind {
             Self::WrongSurface { .. } => Code::new("E0811"),
             Self::PromptTooLong { .. } => Code::new("E0712"),
             Self::NoAnswer => Code::new("E0823"),
+            Self::NoTokens { .. } => Code::new("E0825"),
             Self::ModelStarting { .. } => Code::new("E0812"),
             Self::ModelFailed { .. } => Code::new("E0813"),
             Self::Call(

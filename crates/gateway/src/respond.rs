@@ -15,6 +15,7 @@ use crate::stage::count::PromptCount;
 use crate::stage::limit::Reserved;
 use crate::stage::queue::QueueRefusal;
 use crate::stage::settle::Settled;
+use crate::stage::tokens::TokenAnswer;
 use bytes::Bytes;
 use hermetic_diagnostics::Diagnose;
 use hermetic_identity::IdentifyError;
@@ -116,6 +117,7 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
                 .map(|ms| u32::try_from(ms.div_ceil(1_000)).unwrap_or(u32::MAX).max(1)),
         },
         RefusalKind::Overrun(_) | RefusalKind::NoAnswer => engine(S::BAD_GATEWAY, None),
+        RefusalKind::NoTokens { .. } => caller(S::NOT_IMPLEMENTED, "invalid_request_error"),
         RefusalKind::EngineTime { .. } => engine(S::GATEWAY_TIMEOUT, None),
         RefusalKind::Policy(_) | RefusalKind::OutOfScope { .. } => caller(S::FORBIDDEN, "permission_error"),
         RefusalKind::ModelStarting { .. } => busy(Blame::Operator, 5),
@@ -320,6 +322,16 @@ pub(crate) fn token_count(prompt: PromptCount, surface: Surface, request: Reques
     };
     headers.insert(X_COUNTED_BY, HeaderValue::from_static(by));
     insert_request_id(headers, Some(surface), request);
+    response
+}
+
+/// What an engine says about tokens.
+pub(crate) fn about_tokens(answer: TokenAnswer, request: RequestId) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::Whole(answer.body));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    insert_request_id(headers, None, request);
     response
 }
 

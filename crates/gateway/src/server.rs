@@ -249,6 +249,9 @@ async fn handle(
         Some((surface, Wanted::TokenCount)) => {
             Box::pin(pipeline::count_tokens(&thread, &peer, surface, request)).await
         }
+        Some((surface, Wanted::Tokens(task))) => {
+            Box::pin(pipeline::tokens(&thread, &peer, (surface, task), request)).await
+        }
         None => without_engine(&thread, &peer, &request).await,
     };
     let refused = match &answered {

@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod admit;
+pub(crate) mod aside;
 pub(crate) mod attempts;
 pub(crate) mod authorize;
 pub(crate) mod call;
@@ -17,4 +18,5 @@ pub(crate) mod route;
 pub(crate) mod settle;
 pub(crate) mod silence;
 pub(crate) mod stream;
+pub(crate) mod tokens;
 pub(crate) mod whole;

@@ -9,7 +9,7 @@
 use crate::limiting::ModelTerms;
 use crate::meter::Meter;
 use hermetic_ids::ModelName;
-use hermetic_inference_api::AnswerFacts;
+use hermetic_inference_api::{AnswerFacts, Output};
 use hermetic_ledger::record::{LimitCharge, LimitHold};
 use hermetic_limits::{Amounts, Crossing, Hold, Quota, Reservation};
 use std::cell::{Cell, RefCell};
@@ -38,6 +38,7 @@ pub(crate) struct Tab {
     most: Amounts,
     /// Answers the request asks for.
     answers: u64,
+    output: Output,
     /// Somebody counts what is generated.
     metered: bool,
     bounds_output: bool,
@@ -54,6 +55,7 @@ impl Tab {
     pub(crate) fn open(
         reservation: Reservation,
         (terms, answers, exact): (ModelTerms, u64, bool),
+        output: Output,
         downgraded_from: Option<ModelName>,
     ) -> Self {
         let metered = reservation.rules().any(|rule| rule.unit.counts_output());
@@ -63,6 +65,7 @@ impl Tab {
             exact,
             most: *reservation.most(),
             answers: answers.max(1),
+            output,
             metered,
             bounds_output: reservation.bounds_output(),
             bounds_time: reservation.bounds_time(),
@@ -123,7 +126,9 @@ impl Tab {
             return Ok(());
         }
         let mut meter = self.meter.get();
-        meter.read(data);
+        if !meter.read(data) && self.output == Output::Transcript {
+            meter.read_text(data);
+        }
         self.meter.set(meter);
         let found = facts.output_tokens.unwrap_or(0).max(meter.tokens_at_least());
         if self.bounds_output && found > self.most.output_tokens {
@@ -182,7 +187,11 @@ impl Tab {
         let input_tokens = said.unwrap_or(most.input_tokens).min(most.input_tokens);
         let meter = self.meter.get();
         // A plain answer nobody counted may be as many tokens as it has bytes; of a stream the pieces are known.
-        let unsaid = if consumed == Consumed::Answer { meter.tokens_at_most(self.answers) } else { 0 };
+        let unsaid = match (consumed, self.output) {
+            (Consumed::Answer, Output::Pictures) => most.output_tokens,
+            (Consumed::Answer, _) => meter.tokens_at_most(self.answers),
+            _ => 0,
+        };
         let output_tokens =
             facts.output_tokens.unwrap_or(unsaid).max(meter.tokens_at_least()).min(most.output_tokens);
         let took = now.saturating_sub(self.asked_at.get().unwrap_or(now));

@@ -16,6 +16,8 @@ mod client;
 mod counting;
 #[path = "it/engine.rs"]
 mod engine;
+#[path = "it/every_surface.rs"]
+mod every_surface;
 #[path = "it/framing.rs"]
 mod framing;
 #[path = "it/issuer.rs"]
@@ -28,6 +30,8 @@ mod limits;
 mod memory;
 #[path = "it/policy.rs"]
 mod policy;
+#[path = "it/proxied.rs"]
+mod proxied;
 #[path = "it/queue.rs"]
 mod queue;
 #[path = "it/records.rs"]

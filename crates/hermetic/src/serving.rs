@@ -16,7 +16,7 @@ mod models;
 mod options;
 pub(crate) mod outcome;
 mod pages;
-mod plans;
+pub(crate) mod plans;
 mod policies;
 pub(crate) mod profiles;
 mod reload;

@@ -39,12 +39,38 @@ struct WireChoice<'a> {
     finish_reason: Option<Cow<'a, str>>,
 }
 
+/// Under the names of chat completions, of pictures and speech, or, of what only reads, as a total.
 #[derive(Deserialize)]
 struct WireUsage {
-    #[serde(default)]
+    #[serde(default, alias = "input_tokens")]
     prompt_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, alias = "output_tokens")]
     completion_tokens: Option<u64>,
+    #[serde(default)]
+    total_tokens: Option<u64>,
+    /// Of speech, where an engine counts nothing else.
+    #[serde(default)]
+    seconds: Option<f64>,
+}
+
+/// Tokens that a second of speech counts as where an engine tells its length and no tokens: what Whisper's encoder makes
+/// of it.
+const TOKENS_PER_SECOND: f64 = 50.0;
+
+impl WireUsage {
+    fn input_tokens(&self) -> Option<u64> {
+        let only_read = self.total_tokens.filter(|_| self.completion_tokens.is_none());
+        self.prompt_tokens.or(only_read).or_else(|| self.seconds.map(tokens_of_speech))
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast stops at the ends of the range, and nobody speaks for less than no time"
+)]
+fn tokens_of_speech(seconds: f64) -> u64 {
+    (seconds * TOKENS_PER_SECOND).ceil() as u64
 }
 
 impl AnswerFacts {
@@ -84,7 +110,7 @@ impl AnswerFacts {
 
     fn take(&mut self, wire: &Wire<'_>) {
         if let Some(usage) = &wire.usage {
-            self.input_tokens = usage.prompt_tokens.or(self.input_tokens);
+            self.input_tokens = usage.input_tokens().or(self.input_tokens);
             self.output_tokens = usage.completion_tokens.or(self.output_tokens);
         }
         if self.finish_reason.is_none() {
@@ -113,6 +139,21 @@ mod tests {
             }
         );
         assert_eq!(AnswerFacts::of_answer(b"<html>"), AnswerFacts::default());
+    }
+
+    #[test]
+    fn answers_that_are_not_chat_give_tokens_in_their_own_words() {
+        let of = |usage: &str| {
+            let facts = AnswerFacts::of_answer(format!(r#"{{"text":"x","usage":{usage}}}"#).as_bytes());
+            (facts.input_tokens, facts.output_tokens)
+        };
+        assert_eq!(
+            of(r#"{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}"#),
+            (Some(14), Some(45))
+        );
+        assert_eq!(of(r#"{"total_tokens":9}"#), (Some(9), None));
+        assert_eq!(of(r#"{"prompt_tokens":8,"total_tokens":9}"#), (Some(8), None));
+        assert_eq!(of(r#"{"type":"duration","seconds":2.01}"#), (Some(101), None));
     }
 
     #[test]

@@ -97,7 +97,12 @@ pub fn may_continue(call: Call, body: &[u8]) -> bool {
     let form = match call {
         Call::Chat => request.get("messages").is_some_and(|m| m.as_array().is_some_and(|m| !m.is_empty())),
         Call::Completion => request.get("prompt").is_some_and(Value::is_string),
-        Call::Embedding => false,
+        Call::Embedding
+        | Call::Rerank
+        | Call::Transcription
+        | Call::Translation
+        | Call::ImageGeneration
+        | Call::ImageEdit => false,
     };
     form && one("n")
         && one("best_of")

@@ -29,8 +29,9 @@ pub fn ask_for_usage(body: &[u8], facts: &RequestFacts) -> Option<Vec<u8>> {
 /// Asks for `name` instead of the model the client named: for an engine that knows the model by another name. To be
 /// used on the bytes the facts were read from, before any other edit.
 pub fn replace_model(body: &[u8], facts: &RequestFacts, name: &str) -> Vec<u8> {
-    let quoted = serde_json::Value::from(name).to_string();
-    splice(body, facts.model_span.clone(), &[quoted.as_bytes()])
+    let written =
+        if facts.form.is_some() { name.to_owned() } else { serde_json::Value::from(name).to_string() };
+    splice(body, facts.model_span.clone(), &[written.as_bytes()])
 }
 
 /// Makes the request ask for at most `cap` tokens for each answer. `None` when it does already. To be used on the bytes

@@ -1,5 +1,6 @@
 //! The few facts of a request that the pipeline decides by.
 
+use crate::form::{self, FormMistake, Part};
 use crate::json::{self, JsonMistake, Member};
 use crate::surface::Call;
 use hermetic_ids::{ModelName, NameError};
@@ -24,12 +25,23 @@ pub struct RequestFacts {
     /// What the model is asked: `messages`, `prompt`, `input`.
     pub(crate) input_span: Range<usize>,
     pub(crate) tools_span: Option<Range<usize>>,
+    /// What the documents are held against (`query` of rerank).
+    pub(crate) query_span: Option<Range<usize>>,
+    /// The body is a form: what parts it, and where its files stand.
+    pub(crate) form: Option<FormFacts>,
     /// What the caller says of the request, in `metadata` and by [`RequestFacts::say`]: names and texts, sorted by name.
     pub metadata: Vec<(String, String)>,
     pub(crate) model_span: Range<usize>,
     pub(crate) usage: UsageWish,
     /// Just behind the `{` the text opens with.
     pub(crate) first_member_at: usize,
+}
+
+/// What is known of a body that is a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FormFacts {
+    pub(crate) boundary: String,
+    pub(crate) files: Vec<Range<usize>>,
 }
 
 /// The bounds OpenAI documents for `metadata`; what policies read and records keep stays within them.
@@ -52,6 +64,8 @@ pub(crate) enum UsageWish {
 pub enum RequestMistake {
     #[error("the body is not valid JSON: {0}")]
     Json(JsonMistake),
+    #[error("the body is not a valid form: {0}")]
+    Form(FormMistake),
     #[error("expected every key once, found `{key}` twice")]
     DuplicateKey { key: String },
     #[error("expected the field `{field}`, found nothing")]
@@ -74,7 +88,7 @@ impl RequestMistake {
     /// The field at fault, as the OpenAI error body names it.
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::Json(_) => None,
+            Self::Json(_) | Self::Form(_) => None,
             Self::DuplicateKey { key } => Some(key),
             Self::Missing { field } | Self::Type { field, .. } => Some(field),
             Self::ModelName(_) => Some("model"),
@@ -87,14 +101,26 @@ impl RequestMistake {
 impl RequestFacts {
     /// Checks that `body` is one JSON object without surprises and reads its facts.
     pub fn read(call: Call, body: &[u8]) -> Result<Self, RequestMistake> {
+        Self::read_asking(call, call.input_field(), body)
+    }
+
+    /// Of a request that asks in another field than the call does.
+    pub(crate) fn read_asking(
+        call: Call,
+        input_field: &'static str,
+        body: &[u8],
+    ) -> Result<Self, RequestMistake> {
         let members = json::members(body).map_err(RequestMistake::Json)?;
         let object = Object::new(body, &members)?;
         let stream = object.boolean("stream")?.unwrap_or(false);
         if stream && !call.streams() {
             return Err(RequestMistake::NoStreaming);
         }
-        let input_span =
-            object.get(call.input_field()).ok_or(RequestMistake::Missing { field: call.input_field() })?;
+        let input_span = object.get(input_field).ok_or(RequestMistake::Missing { field: input_field })?;
+        let query_span = object.get("query").filter(|_| call == Call::Rerank);
+        if call == Call::Rerank && query_span.is_none() {
+            return Err(RequestMistake::Missing { field: "query" });
+        }
         let model_span = object.get("model").ok_or(RequestMistake::Missing { field: "model" })?;
         let max_tokens = match object.count("max_completion_tokens")? {
             Some(count) => Some(count),
@@ -112,12 +138,86 @@ impl RequestFacts {
             cap_spans: ["max_completion_tokens", "max_tokens"].map(|key| object.get(key)),
             truncates: object.get("truncate_prompt_tokens").is_some_and(|span| object.raw(&span) != b"null"),
             input_span,
+            query_span,
+            form: None,
             tools_span: object.get("tools").filter(|span| object.raw(span) != b"null"),
             metadata: object.metadata()?,
             model_span,
             usage: object.usage_wish()?,
             first_member_at: body.iter().position(|&b| b == b'{').map_or(0, |at| at + 1),
         })
+    }
+
+    /// As [`RequestFacts::read`], of a form (`multipart/form-data`) whose content type this is.
+    pub fn read_form(call: Call, body: &[u8], content_type: &str) -> Result<Self, RequestMistake> {
+        let boundary = form::boundary_of(content_type).map_err(RequestMistake::Form)?;
+        Self::of_form(call, body, boundary)
+    }
+
+    /// The facts of the same request behind an edit of its bytes.
+    pub fn again(&self, call: Call, body: &[u8]) -> Result<Self, RequestMistake> {
+        match &self.form {
+            Some(form) => Self::of_form(call, body, &form.boundary),
+            None => Self::read(call, body),
+        }
+    }
+
+    fn of_form(call: Call, body: &[u8], boundary: &str) -> Result<Self, RequestMistake> {
+        let parts = form::parts(body, boundary).map_err(RequestMistake::Form)?;
+        let input = call.input_field();
+        // Edits take one picture or several, and clients write that as one field or as a list of fields.
+        let is_input =
+            |part: &&Part<'_>| part.is_file && part.name.strip_suffix("[]").unwrap_or(part.name) == input;
+        let input_span =
+            parts.iter().find(is_input).ok_or(RequestMistake::Missing { field: input })?.value.clone();
+        let model = field(&parts, "model")?.ok_or(RequestMistake::Missing { field: "model" })?;
+        let text = |part: &Part<'_>| {
+            std::str::from_utf8(body.get(part.value.clone()).unwrap_or_default()).unwrap_or_default()
+        };
+        match field(&parts, "stream")?.map(text) {
+            None | Some("" | "false" | "False" | "0") => {}
+            Some(_) => return Err(RequestMistake::NoStreaming),
+        }
+        let count = |text: &str| {
+            text.parse::<u64>().map_err(|_| RequestMistake::Type {
+                field: "n",
+                expected: "a whole number",
+                found: "a text",
+            })
+        };
+        Ok(Self {
+            model: text(model).parse().map_err(RequestMistake::ModelName)?,
+            stream: false,
+            max_tokens: None,
+            choices: field(&parts, "n")?.map(text).map_or(Ok(1), count)?.max(1),
+            prompts: 1,
+            cap_spans: [None, None],
+            truncates: false,
+            input_span,
+            tools_span: None,
+            query_span: None,
+            metadata: Vec::new(),
+            model_span: model.value.clone(),
+            usage: UsageWish::NoOptions,
+            first_member_at: 0,
+            form: Some(FormFacts {
+                boundary: boundary.to_owned(),
+                files: parts.iter().filter(|part| part.is_file).map(|part| part.value.clone()).collect(),
+            }),
+        })
+    }
+
+    /// The files of a form, in bytes each. Of other bodies there are none.
+    pub fn files(&self) -> impl Iterator<Item = usize> {
+        self.form.iter().flat_map(|form| &form.files).map(ExactSizeIterator::len)
+    }
+
+    /// What stands between the files of a form: its fields, and its headers.
+    pub fn around_files<'b>(&self, body: &'b [u8]) -> Vec<&'b [u8]> {
+        let files = self.form.iter().flat_map(|form| &form.files);
+        let begins = std::iter::once(0).chain(files.clone().map(|file| file.end));
+        let ends = files.map(|file| file.start).chain([body.len()]);
+        begins.zip(ends).filter_map(|(begin, end)| body.get(begin..end)).collect()
     }
 
     /// Whether a message may be made of parts: false when certainly none is. A look, much cheaper than reading them.
@@ -169,6 +269,22 @@ fn prompts(raw: &[u8]) -> u64 {
 fn model_name(raw: &[u8]) -> Result<ModelName, RequestMistake> {
     let wrong = || RequestMistake::Type { field: "model", expected: "a string", found: kind_of(raw) };
     json::decode_string(raw).ok_or_else(wrong)?.parse().map_err(RequestMistake::ModelName)
+}
+
+/// The field of a form that has this name, which may stand once and may not be a file: engines read the first or the
+/// last of two.
+fn field<'p, 'a>(parts: &'p [Part<'a>], name: &'static str) -> Result<Option<&'p Part<'a>>, RequestMistake> {
+    let mut named = parts.iter().filter(|part| part.name.eq_ignore_ascii_case(name));
+    let found = named.next();
+    if named.next().is_some() {
+        return Err(RequestMistake::DuplicateKey { key: name.to_owned() });
+    }
+    match found {
+        Some(part) if part.is_file => {
+            Err(RequestMistake::Type { field: name, expected: "a text", found: "a file" })
+        }
+        found => Ok(found),
+    }
 }
 
 /// An object whose keys are known to be distinct.
@@ -366,6 +482,45 @@ mod tests {
         assert!(facts.say("long", &"v".repeat(513)).is_err());
         (0..14).for_each(|number| facts.say(&format!("k{number}"), "v").unwrap());
         assert!(facts.say("one-more", "v").is_err());
+    }
+
+    #[test]
+    fn a_rerank_request_is_a_query_and_documents() {
+        let read = |body: &str| RequestFacts::read(Call::Rerank, body.as_bytes());
+        assert!(read(r#"{"model":"m","query":"q","documents":["a"],"top_n":1}"#).is_ok());
+        assert_eq!(read(r#"{"model":"m","documents":[]}"#), Err(RequestMistake::Missing { field: "query" }));
+        assert_eq!(read(r#"{"model":"m","query":"q"}"#), Err(RequestMistake::Missing { field: "documents" }));
+    }
+
+    fn form(fields: &[(&str, &str)]) -> Result<RequestFacts, RequestMistake> {
+        let part = |(head, value): &(&str, &str)| {
+            format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n")
+        };
+        let body = format!("{}--b--\r\n", fields.iter().map(part).collect::<String>());
+        RequestFacts::read_form(Call::Transcription, body.as_bytes(), "multipart/form-data; boundary=b")
+    }
+
+    #[test]
+    fn a_form_names_its_model_once_and_carries_a_file() {
+        const FILE: (&str, &str) = ("name=\"file\"; filename=\"a.wav\"", "RIFF....");
+        const MODEL: (&str, &str) = ("name=\"model\"", "whisper");
+        let facts = form(&[MODEL, FILE, ("name=\"language\"", "de")]).unwrap();
+        assert_eq!((facts.model.as_str(), facts.stream, facts.choices), ("whisper", false, 1));
+        assert_eq!(facts.files().collect::<Vec<_>>(), [8]);
+        assert_eq!(form(&[FILE]), Err(RequestMistake::Missing { field: "model" }));
+        assert_eq!(form(&[MODEL]), Err(RequestMistake::Missing { field: "file" }));
+        assert_eq!(
+            form(&[MODEL, FILE, MODEL]),
+            Err(RequestMistake::DuplicateKey { key: "model".to_owned() })
+        );
+        let upper = ("name=\"Model\"", "dear");
+        assert_eq!(
+            form(&[MODEL, FILE, upper]),
+            Err(RequestMistake::DuplicateKey { key: "model".to_owned() })
+        );
+        let as_file = ("name=\"model\"; filename=\"m\"", "whisper");
+        assert!(matches!(form(&[as_file, FILE]), Err(RequestMistake::Type { field: "model", .. })));
+        assert_eq!(form(&[MODEL, FILE, ("name=\"stream\"", "true")]), Err(RequestMistake::NoStreaming));
     }
 
     #[test]

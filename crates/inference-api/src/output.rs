@@ -9,6 +9,9 @@ use std::borrow::Cow;
 struct Wire<'a> {
     #[serde(default, borrow)]
     choices: Option<Vec<WireChoice<'a>>>,
+    /// Of speech.
+    #[serde(default, borrow)]
+    text: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +61,7 @@ pub fn each_output(data: &[u8], mut with: impl FnMut(&str)) -> bool {
             with(text);
         }
     };
+    give(&wire.text);
     for choice in wire.choices.iter().flatten() {
         give(&choice.text);
         for message in [&choice.delta, &choice.message].into_iter().flatten() {

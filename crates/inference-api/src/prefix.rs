@@ -31,6 +31,10 @@ pub fn prompt_prefix(call: Call, body: &[u8], bytes_max: usize) -> Option<Vec<u8
     let wire: Wire<'_> = serde_json::from_slice(body).ok()?;
     let mut prefix = match call {
         Call::Chat => serde_json::from_str::<Opening>(wire.messages?.get()).ok()?.0,
+        // What they are asked has no beginning that another request shares.
+        Call::Rerank | Call::Transcription | Call::Translation | Call::ImageGeneration | Call::ImageEdit => {
+            return None;
+        }
         Call::Completion => wire.prompt?.get().as_bytes().to_vec(),
         Call::Embedding => wire.input?.get().as_bytes().to_vec(),
     };

@@ -12,8 +12,13 @@ use std::borrow::Cow;
 #[derive(Debug)]
 pub enum PromptInput<'a> {
     Chat(ChatInput<'a>),
-    /// Prompts of a completion, or inputs to embed.
+    /// Prompts of a completion or of pictures, or inputs to embed.
     Texts(Vec<TextInput<'a>>),
+    /// Documents, each to be read together with the query.
+    Pairs {
+        query: Cow<'a, str>,
+        documents: Vec<Cow<'a, str>>,
+    },
 }
 
 /// One prompt of a completion, or one input to embed.
@@ -60,15 +65,30 @@ struct WirePart<'a> {
     text: Option<&'a RawValue>,
 }
 
+/// Fields beside the text are not read: an engine that would read them is counted by its bytes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireDocument<'a> {
+    #[serde(borrow)]
+    text: &'a RawValue,
+}
+
 impl<'a> PromptInput<'a> {
     /// Reads the input of a request whose facts were read from the same bytes.
     pub fn read(call: Call, body: &'a [u8], facts: &RequestFacts) -> Option<Self> {
         let input = body.get(facts.input_span.clone())?;
-        if call == Call::Chat {
-            let tools = facts.tools_span.clone().and_then(|span| body.get(span));
-            return chat(input, tools).map(Self::Chat);
+        match call {
+            Call::Chat => {
+                let tools = facts.tools_span.clone().and_then(|span| body.get(span));
+                chat(input, tools).map(Self::Chat)
+            }
+            Call::Completion | Call::Embedding | Call::ImageGeneration => texts(input).map(Self::Texts),
+            Call::Rerank => {
+                let query = decode_string(body.get(facts.query_span.clone()?)?)?;
+                documents(input).map(|documents| Self::Pairs { query, documents })
+            }
+            Call::Transcription | Call::Translation | Call::ImageEdit => None,
         }
-        texts(input).map(Self::Texts)
     }
 }
 
@@ -127,6 +147,19 @@ fn content_of(raw: &RawValue) -> Option<(Cow<'_, str>, u64)> {
     Some((Cow::Owned(all), others))
 }
 
+/// A document is a text, or an object with one.
+fn documents(input: &[u8]) -> Option<Vec<Cow<'_, str>>> {
+    let raws: Vec<&RawValue> = serde_json::from_slice(input).ok()?;
+    raws.into_iter().map(document).collect()
+}
+
+fn document(raw: &RawValue) -> Option<Cow<'_, str>> {
+    if raw.get().starts_with('"') {
+        return text(raw);
+    }
+    text(serde_json::from_str::<WireDocument<'_>>(raw.get()).ok()?.text)
+}
+
 fn texts(input: &[u8]) -> Option<Vec<TextInput<'_>>> {
     let first = input.first()?;
     let second = input.get(1..)?.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -180,7 +213,7 @@ mod tests {
         let body = format!("{{\"model\":\"m\",\"tools\":[{{\"a\":1}}],\"messages\":{messages}}}");
         match read(Call::Chat, body.leak())? {
             PromptInput::Chat(chat) => Some(chat),
-            PromptInput::Texts(_) => None,
+            PromptInput::Texts(_) | PromptInput::Pairs { .. } => None,
         }
     }
 
@@ -209,12 +242,29 @@ mod tests {
     }
 
     #[test]
+    fn documents_are_texts_alone_or_in_objects() {
+        let pairs = |documents: &str| {
+            let body = format!("{{\"model\":\"m\",\"query\":\"q\\u0071\",\"documents\":{documents}}}");
+            match read(Call::Rerank, body.leak())? {
+                PromptInput::Pairs { query, documents } => Some((query, documents)),
+                PromptInput::Chat(_) | PromptInput::Texts(_) => None,
+            }
+        };
+        let expected = Some(("qq".into(), vec!["a".into(), "b".into()]));
+        assert_eq!(pairs(r#"["a",{"text":"b"}]"#), expected);
+        assert_eq!(
+            (pairs(r#"[{"text":"a","title":"t"}]"#), pairs("[7]"), pairs("\"a\"")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
     fn prompts_are_texts_or_tokens_one_or_many() {
         let texts = |input: &str| {
             let body = format!("{{\"model\":\"m\",\"input\":{input}}}");
             match read(Call::Embedding, body.leak())? {
                 PromptInput::Texts(texts) => Some(texts),
-                PromptInput::Chat(_) => None,
+                PromptInput::Chat(_) | PromptInput::Pairs { .. } => None,
             }
         };
         let text = |text: &'static str| TextInput::Text(text.into());

@@ -4,7 +4,7 @@ use crate::error_body::ErrorBody;
 use crate::facts::RequestMistake;
 use crate::output::each_output;
 use crate::sse::EventScanner;
-use crate::surface::Surface;
+use crate::surface::{Surface, Words};
 use crate::{messages, responses};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -19,18 +19,15 @@ const REASON_CHARS_MAX: usize = 1000;
 impl Surface {
     /// Whether caller and engine speak differently.
     pub fn is_translated(self) -> bool {
-        match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings => false,
-            Self::Messages | Self::Responses => true,
-        }
+        self.words() != Words::Engines
     }
 
     /// The request as an engine is asked it.
     pub fn translate(self, body: &Bytes) -> Result<Bytes, RequestMistake> {
-        match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings => Ok(body.clone()),
-            Self::Messages => messages::to_chat(body).map(Bytes::from),
-            Self::Responses => responses::to_chat(body).map(Bytes::from),
+        match self.words() {
+            Words::Engines => Ok(body.clone()),
+            Words::Messages => messages::to_chat(body).map(Bytes::from),
+            Words::Responses => responses::to_chat(body).map(Bytes::from),
         }
     }
 }
@@ -38,11 +35,9 @@ impl Surface {
 impl ErrorBody<'_> {
     /// In the shape of the surface. `status`: of the answer it is the body of.
     pub fn told(&self, surface: Surface, status: u16, request: &str) -> Vec<u8> {
-        match surface {
-            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses => {
-                self.to_json()
-            }
-            Surface::Messages => messages::error_body(status, &self.with_hint(), self.code, request),
+        match surface.words() {
+            Words::Engines | Words::Responses => self.to_json(),
+            Words::Messages => messages::error_body(status, &self.with_hint(), self.code, request),
         }
     }
 
@@ -73,13 +68,13 @@ enum Told {
 impl Teller {
     /// For a request with this body, as the caller sent it, for this model, as the caller named it.
     pub fn of(surface: Surface, body: &[u8], model: &str) -> Self {
-        let told = match surface {
-            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => Told::AsItCame,
-            Surface::Messages => Told::Messages {
+        let told = match surface.words() {
+            Words::Engines => Told::AsItCame,
+            Words::Messages => Told::Messages {
                 model: model.to_owned(),
                 stream: Box::new(messages::StreamOfChat::new(model)),
             },
-            Surface::Responses => {
+            Words::Responses => {
                 let echo = responses::Echo::of(body);
                 let stream = Box::new(responses::StreamOfChat::new(echo.clone()));
                 Told::Responses { echo: Box::new(echo), stream }

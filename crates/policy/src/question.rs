@@ -28,17 +28,27 @@ pub enum Action {
     Embeddings,
     Messages,
     Responses,
+    Rerank,
+    Transcriptions,
+    Translations,
+    ImageGenerations,
+    ImageEdits,
     /// To be told, with the answer, how the decision came about.
     Explain,
 }
 
 impl Action {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Messages,
         Self::Responses,
+        Self::Rerank,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::ImageGenerations,
+        Self::ImageEdits,
         Self::Explain,
     ];
 
@@ -50,6 +60,11 @@ impl Action {
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
             Self::Responses => "responses",
+            Self::Rerank => "rerank",
+            Self::Transcriptions => "audio.transcriptions",
+            Self::Translations => "audio.translations",
+            Self::ImageGenerations => "images.generations",
+            Self::ImageEdits => "images.edits",
             Self::Explain => "explain",
         }
     }
@@ -63,7 +78,13 @@ impl Action {
     pub fn generates(self) -> bool {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Messages | Self::Responses => true,
-            Self::Embeddings | Self::Explain => false,
+            Self::Embeddings
+            | Self::Rerank
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Explain => false,
         }
     }
 
@@ -77,7 +98,7 @@ impl Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelFacts<'a> {
     pub name: &'a ModelName,
-    /// `chat` or `embedding`.
+    /// `chat`, `embedding`, `rerank`, `transcription` or `image`.
     pub kind: &'a str,
     pub digest: Option<Digest>,
     /// Labels of the versions that may answer: `production`, `canary`.

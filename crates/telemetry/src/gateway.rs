@@ -35,7 +35,7 @@ pub(crate) use label;
 
 label! {
     /// API surface of a request.
-    SurfaceLabel { ChatCompletions = "chat.completions", Completions = "completions", Embeddings = "embeddings", Messages = "messages", Responses = "responses" }
+    SurfaceLabel { ChatCompletions = "chat.completions", Completions = "completions", Embeddings = "embeddings", Messages = "messages", Responses = "responses", Rerank = "rerank", Transcriptions = "audio.transcriptions", Translations = "audio.translations", ImageGenerations = "images.generations", ImageEdits = "images.edits" }
 }
 
 label! {

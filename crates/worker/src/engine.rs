@@ -5,7 +5,7 @@
 
 use hermetic_engine_llama::{
     ChatModel, EmbedError, EmbeddingModel, Embeddings, GenerateRequest, Generation, Load, ModelDescription,
-    SubmitError, Token,
+    SubmitError, Token, Vocabulary,
 };
 use std::future::Future;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ pub trait Engine: Send + Sync + 'static {
         inputs: &'a [Vec<Token>],
         truncate: bool,
     ) -> EngineFuture<'a, Result<Embeddings, EmbedError>>;
-    fn tokenize(&self, text: &str) -> Vec<Token>;
+    fn vocabulary(&self) -> Vocabulary<'_>;
     /// Resolves when the engine can serve nothing any more.
     fn stopped(&self) -> EngineFuture<'_, ()>;
 }
@@ -56,8 +56,8 @@ impl Engine for LlamaChat {
         Box::pin(std::future::ready(Err(EmbedError::Unsupported)))
     }
 
-    fn tokenize(&self, text: &str) -> Vec<Token> {
-        self.0.tokenize(text)
+    fn vocabulary(&self) -> Vocabulary<'_> {
+        self.0.vocabulary()
     }
 
     fn stopped(&self) -> EngineFuture<'_, ()> {
@@ -86,8 +86,8 @@ impl Engine for LlamaEmbedding {
         Box::pin(self.0.embed(inputs, truncate))
     }
 
-    fn tokenize(&self, text: &str) -> Vec<Token> {
-        self.0.tokenize(text)
+    fn vocabulary(&self) -> Vocabulary<'_> {
+        self.0.vocabulary()
     }
 
     fn stopped(&self) -> EngineFuture<'_, ()> {

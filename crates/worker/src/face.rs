@@ -1,4 +1,4 @@
-//! The face of an engine: OpenAI's API over HTTP/1.1.
+//! The face of an engine: OpenAI's API over HTTP/1.1, and vLLM's questions about tokens.
 //!
 //! A dropped answer body is a client that left: the generation inside it is dropped with it and frees its slots.
 
@@ -18,6 +18,7 @@ mod completions;
 mod embeddings;
 mod refusal;
 mod stream;
+mod tokens;
 
 pub(crate) use refusal::Refusal;
 
@@ -71,6 +72,8 @@ impl Face {
             (&Method::POST, "/v1/chat/completions") => self.with_body(request, chat::answer).await,
             (&Method::POST, "/v1/completions") => self.with_body(request, completions::answer).await,
             (&Method::POST, "/v1/embeddings") => self.with_body(request, embeddings::answer).await,
+            (&Method::POST, "/tokenize") => self.with_body(request, tokens::tokenize).await,
+            (&Method::POST, "/detokenize") => self.with_body(request, tokens::detokenize).await,
             _ => Err(Refusal::not_found(&method, &path)),
         };
         Ok(answered.unwrap_or_else(|refusal| refusal.into_response()))

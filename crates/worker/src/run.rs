@@ -97,6 +97,11 @@ fn load(options: &WorkerOptions, clock: &Clock) -> Result<Face, WorkerError> {
     let engine: Box<dyn Engine> = match options.kind {
         ModelKind::Chat => Box::new(LlamaChat(ChatModel::load(&options.engine)?)),
         ModelKind::Embedding => Box::new(LlamaEmbedding(EmbeddingModel::load(&options.engine)?)),
+        // Other servers do; the gateway reaches them as endpoints.
+        other @ (ModelKind::Rerank | ModelKind::Transcription | ModelKind::Image) => {
+            let found = format!("a model for {other}");
+            return Err(LoadError::Kind { expected: "a model that generates or embeds text", found }.into());
+        }
     };
     Ok(Face {
         engine,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod request;
+mod tokens;
 
 pub(crate) use answer::{
     ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, ChatMessage, Completion, CompletionChoice, Delta,
@@ -12,3 +13,4 @@ pub(crate) use answer::{
     chat_logprobs, finish_word,
 };
 pub(crate) use request::{ChatRequest, CompletionRequest, EmbeddingInput, EmbeddingRequest, Encoding};
+pub(crate) use tokens::{DetokenizeRequest, Detokenized, ToTokenize, TokenizeRequest, Tokenized};

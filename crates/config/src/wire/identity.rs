@@ -244,6 +244,16 @@ pub enum SurfaceName {
     Messages,
     #[serde(rename = "responses")]
     Responses,
+    #[serde(rename = "rerank")]
+    Rerank,
+    #[serde(rename = "audio.transcriptions")]
+    Transcriptions,
+    #[serde(rename = "audio.translations")]
+    Translations,
+    #[serde(rename = "images.generations")]
+    ImageGenerations,
+    #[serde(rename = "images.edits")]
+    ImageEdits,
 }
 
 impl SurfaceName {
@@ -254,6 +264,11 @@ impl SurfaceName {
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
             Self::Responses => "responses",
+            Self::Rerank => "rerank",
+            Self::Transcriptions => "audio.transcriptions",
+            Self::Translations => "audio.translations",
+            Self::ImageGenerations => "images.generations",
+            Self::ImageEdits => "images.edits",
         }
     }
 }

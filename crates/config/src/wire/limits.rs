@@ -61,7 +61,7 @@ pub(crate) struct LimitWhen {
     pub(crate) workflows: Vec<String>,
     /// The model that is asked.
     pub(crate) models: Vec<String>,
-    /// `chat.completions`, `completions`, `embeddings`, `messages`, `responses`.
+    /// The names of surfaces as records have them: `chat.completions`, `messages`, `rerank`, …
     pub(crate) surfaces: Vec<String>,
     /// What the caller says about the request, in `metadata` of the body or in the header `x-hermetic-metadata-NAME`: for
     /// each key the values it may have, or an empty list for any. Without it, whatever they say.

@@ -36,7 +36,7 @@ fn cosine_distance(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn embeddings_equal_the_reference() {
     let (model, rows) = (load(), reference());
-    let inputs: Vec<_> = rows.iter().map(|row| model.tokenize(&row.text)).collect();
+    let inputs: Vec<_> = rows.iter().map(|row| model.vocabulary().tokens(&row.text, true)).collect();
     let together = runtime().block_on(model.embed(&inputs, true)).unwrap();
     assert_eq!(together.vectors.len(), rows.len());
     let mut worst = 0.0_f64;
@@ -53,8 +53,10 @@ fn embeddings_equal_the_reference() {
 #[test]
 fn an_input_longer_than_the_window_is_refused_with_both_numbers() {
     let model = load();
-    let long = model.tokenize(&"repeat ".repeat(300));
-    let error = runtime().block_on(model.embed(&[model.tokenize("short"), long], false)).unwrap_err();
+    let long = model.vocabulary().tokens(&"repeat ".repeat(300), true);
+    let error = runtime()
+        .block_on(model.embed(&[model.vocabulary().tokens("short", true), long], false))
+        .unwrap_err();
     assert_eq!(error, EmbedError::TooLong { index: 1, found: 302, window: 256 });
 }
 
@@ -66,7 +68,7 @@ fn a_token_outside_the_vocabulary_never_reaches_native_code() {
 
 #[test]
 fn a_text_that_spells_a_control_token_stays_text() {
-    let tokens = load().tokenize("before [SEP] behind");
+    let tokens = load().vocabulary().tokens("before [SEP] behind", true);
     // 101 and 102 are [CLS] and [SEP]: once each, at the edges.
     assert_eq!(tokens.iter().filter(|token| **token == 102).count(), 1, "{tokens:?}");
     assert_eq!((tokens.first(), tokens.last()), (Some(&101), Some(&102)));
@@ -77,7 +79,7 @@ fn a_full_queue_refuses_and_everything_accepted_is_answered() {
     let model =
         EmbeddingModel::load(&LlamaOptions { queue: 1, ..LlamaOptions::new(models().embedding.clone()) })
             .unwrap();
-    let input = vec![model.tokenize(&"many words ".repeat(100)); 8];
+    let input = vec![model.vocabulary().tokens(&"many words ".repeat(100), true); 8];
     let outcomes = runtime().block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..6 {

@@ -119,7 +119,7 @@ fn counts_of_texts_are_llama_cpps() {
     let run = cases(8_000).run(&text(), |text| {
         prop_assert_eq!(
             tokenizer.count_text(&text, Cap::none()),
-            model.tokenize(&text).len() as u64,
+            model.vocabulary().tokens(&text, true).len() as u64,
             "{:?}",
             text
         );
@@ -151,7 +151,7 @@ fn counts_of_inputs_to_embed_are_llama_cpps() {
     let run = cases(8_000).run(&text(), |text| {
         prop_assert_eq!(
             tokenizer.count_text(&text, Cap::none()),
-            model.tokenize(&text).len() as u64,
+            model.vocabulary().tokens(&text, true).len() as u64,
             "{:?}",
             text
         );
@@ -170,10 +170,10 @@ fn every_character_is_cut_as_llama_cpp_cuts_it() {
     let planes = ('\0'..='\u{1ffff}').chain(('\u{20000}'..='\u{3ffff}').step_by(997));
     for c in planes.chain('\u{e0000}'..='\u{e01ff}').chain('\u{10fff0}'..=char::MAX) {
         let text = format!("b{c}b {c}");
-        if bpe.count_text(&text, Cap::none()) != chat.tokenize(&text).len() as u64 {
+        if bpe.count_text(&text, Cap::none()) != chat.vocabulary().tokens(&text, true).len() as u64 {
             chat_wrong.push(c.escape_unicode().to_string());
         }
-        if pieces.count_text(&text, Cap::none()) != embedding.tokenize(&text).len() as u64 {
+        if pieces.count_text(&text, Cap::none()) != embedding.vocabulary().tokens(&text, true).len() as u64 {
             embedding_wrong.push(c.escape_unicode().to_string());
         }
     }
@@ -184,6 +184,9 @@ fn every_character_is_cut_as_llama_cpp_cuts_it() {
 fn a_word_of_a_quarter_megabyte_is_counted_alike() {
     let (model, tokenizer) = (chat_model(), tokenizer(&models().chat));
     for word in ["ab".repeat(1 << 17), "🙂".repeat(1 << 15), " ".repeat(1 << 18)] {
-        assert_eq!(tokenizer.count_text(&word, Cap::none()), model.tokenize(&word).len() as u64);
+        assert_eq!(
+            tokenizer.count_text(&word, Cap::none()),
+            model.vocabulary().tokens(&word, true).len() as u64
+        );
     }
 }

@@ -7,7 +7,7 @@ use crate::peer::Peer;
 use crate::refusal::{RefusalKind, Refused};
 use crate::trace::Trace;
 use hermetic_ids::RequestId;
-use hermetic_inference_api::Surface;
+use hermetic_inference_api::{Form, Surface};
 use http::{HeaderMap, Method, Request, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -81,8 +81,9 @@ pub(crate) fn accept(
     if head.method != Method::POST {
         return refuse(RefusalKind::Method { allowed: "POST" });
     }
-    if let Some(found) = wrong_media_type(&head.headers) {
-        return refuse(RefusalKind::MediaType { found });
+    let form = surface.call().form();
+    if let Some(found) = wrong_media_type(&head.headers, form) {
+        return refuse(RefusalKind::MediaType { expected: media_type(form), found });
     }
     if let Some(found) = doubtful_framing(&head.headers) {
         return refuse(RefusalKind::Framing { found });
@@ -125,20 +126,28 @@ fn doubtful_framing(headers: &HeaderMap) -> Option<String> {
     (headers.get_all(header::HOST).iter().count() > 1).then(|| "more than one host".to_owned())
 }
 
-/// A body that is not plain JSON. Compressed bodies are refused: a kilobyte can unpack to a gigabyte.
-fn wrong_media_type(headers: &HeaderMap) -> Option<String> {
+fn media_type(form: Form) -> &'static str {
+    match form {
+        Form::Json => "application/json",
+        Form::Multipart => "multipart/form-data",
+    }
+}
+
+/// A body of another form. Compressed bodies are refused: a kilobyte can unpack to a gigabyte.
+fn wrong_media_type(headers: &HeaderMap, form: Form) -> Option<String> {
     let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     if let Some(encoding) = text(header::CONTENT_ENCODING)
         && !encoding.eq_ignore_ascii_case("identity")
     {
         return Some(format!("content-encoding {}", clipped(&encoding)));
     }
+    let expected = media_type(form).as_bytes();
     match headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes) {
-        Some(b"application/json") => None,
+        Some(found) if found == expected => None,
         Some(value) => {
             let essence = value.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
-            let json = essence.eq_ignore_ascii_case(b"application/json");
-            (!json).then(|| clipped(&String::from_utf8_lossy(essence)))
+            let wrong = !essence.eq_ignore_ascii_case(expected);
+            wrong.then(|| clipped(&String::from_utf8_lossy(essence)))
         }
         None => Some("no content-type".to_owned()),
     }

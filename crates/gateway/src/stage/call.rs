@@ -9,12 +9,13 @@ use crate::context::Thread;
 use crate::course::{Ongoing, Reason};
 use crate::memory::{GRANT_STEP, Purpose};
 use crate::routing::PlannedTarget;
+use crate::stage::accept::Accepted;
 use crate::stage::limit::Reserved;
 use crate::trace::TRACEPARENT;
 use crate::upstream::{EngineBody, Lease, UpstreamError};
 use bytes::Bytes;
 use hermetic_inference_api::{
-    AnswerFacts, Call, Event, EventScanner, RequestFacts, ask_for_usage, cap_output, replace_model,
+    AnswerFacts, Call, Event, EventScanner, Form, RequestFacts, ask_for_usage, cap_output, replace_model,
 };
 use hermetic_ledger::record::Outcome;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
@@ -22,6 +23,8 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use std::sync::Arc;
 use std::time::Duration;
+
+const FORM: HeaderValue = HeaderValue::from_static("multipart/form-data");
 
 /// An engine's answer.
 #[derive(Debug)]
@@ -269,7 +272,7 @@ fn body_for_engine(reserved: &Reserved, planned: &PlannedTarget, put: Put<'_>) -
     // Each edit moves the places of the next, so the facts are read again behind each.
     let again = |body: Vec<u8>| {
         let body = Bytes::from(body);
-        RequestFacts::read(call, &body).ok().map(|facts| (body, facts))
+        put.facts.again(call, &body).ok().map(|facts| (body, facts))
     };
     let cap = reserved.tab.output_cap().filter(|_| call.streams());
     let capped =
@@ -297,12 +300,20 @@ fn request_for_engine(
         .method(Method::POST)
         .uri(uri_for_engine(&target.base_path, accepted.surface.call())?)
         .header(header::HOST, &target.host)
-        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .header(header::CONTENT_TYPE, content_type(accepted))
         .header("x-request-id", accepted.request.to_string());
     if let Some(trace) = accepted.trace.to_header(accepted.span) {
         request = request.header(TRACEPARENT, trace);
     }
     request.body(Full::new(body))
+}
+
+/// A form is parted by what its content type says.
+fn content_type(accepted: &Accepted) -> HeaderValue {
+    match accepted.surface.call().form() {
+        Form::Json => HeaderValue::from_static("application/json"),
+        Form::Multipart => accepted.headers.get(header::CONTENT_TYPE).cloned().unwrap_or(FORM),
+    }
 }
 
 fn uri_for_engine(base_path: &str, call: Call) -> Result<Uri, http::Error> {

@@ -14,6 +14,7 @@ use crate::stage::route::Routed;
 use hermetic_inference_api::Call;
 use hermetic_ledger::record::CountedBy;
 use hermetic_tokenizer::Cap;
+pub(crate) use measure::MEDIA_TOKENS;
 use measure::{Measure, Measuring};
 
 /// Counting goes on to this many times the context, so that a refusal can say by how much a prompt is too long, and not
@@ -97,8 +98,13 @@ fn refuse_too_long(routed: &Routed, measure: &Measure, context: Option<u64>) -> 
     let asked = &routed.asked;
     // A text to be continued needs room for one token at least.
     let most = match asked.accepted.surface.call() {
-        Call::Embedding => context,
         Call::Chat | Call::Completion => context.saturating_sub(1),
+        Call::Embedding
+        | Call::Rerank
+        | Call::Transcription
+        | Call::Translation
+        | Call::ImageGeneration
+        | Call::ImageEdit => context,
     };
     if measure.longest <= most || asked.facts.truncates {
         return Ok(());

@@ -11,12 +11,13 @@ use crate::question::{Said, action_of, facts, policy_commit, question};
 use crate::refusal::{RefusalKind, Refused};
 use crate::routing::Route;
 use crate::stage::authorize::{self, Permitted};
-use crate::stage::count::{Counted, PromptCount, count};
+use crate::stage::count::{Counted, MEDIA_TOKENS, PromptCount, count};
 use crate::stage::read::Asked;
 use crate::stage::route::{Routed, can_serve, route};
 use crate::tab::{Tab, to_record};
 use hermetic_diagnostics::Diagnose;
 use hermetic_ids::ModelName;
+use hermetic_inference_api::Output;
 use hermetic_ledger::record::{self, CountedBy, Event, LimitThreshold, Record, RequestRefused};
 use hermetic_limits::{Amounts, Crossing, Denied, Facts, Granted, HeadroomAway, Reservation};
 use hermetic_policy::Permit;
@@ -59,7 +60,8 @@ pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserve
                     thread.shared.metrics.limits.downgraded();
                 }
                 let exact = prompt.by() != CountedBy::Bytes;
-                let tab = Tab::open(reservation, (terms, answers, exact), downgraded_from);
+                let output = routed.asked.accepted.surface.call().output();
+                let tab = Tab::open(reservation, (terms, answers, exact), output, downgraded_from);
                 tell(thread, &routed, &tab);
                 if let Some(explanation) = &routed.asked.accepted.explanation {
                     explanation.add("limits", serde_json::to_value(tab.holds()).unwrap_or_default());
@@ -85,11 +87,13 @@ pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserve
 fn most(thread: &Thread, routed: &Routed, (prompt, terms): (PromptCount, &ModelTerms)) -> Amounts {
     let asked = &routed.asked;
     let input_tokens = prompt.tokens();
-    let output_tokens = if asked.accepted.surface.call().streams() {
-        let answers = asked.facts.choices.saturating_mul(asked.facts.prompts);
-        terms.output_tokens(asked.facts.max_tokens).saturating_mul(answers)
-    } else {
-        0
+    let answers = asked.facts.choices.saturating_mul(asked.facts.prompts);
+    let output_tokens = match asked.accepted.surface.call().output() {
+        Output::Nothing => 0,
+        Output::Text => terms.output_tokens(asked.facts.max_tokens).saturating_mul(answers),
+        // Nobody speaks faster than they are recorded.
+        Output::Transcript => terms.output_tokens_max.map_or(input_tokens, |max| input_tokens.min(max)),
+        Output::Pictures => terms.output_tokens_max.unwrap_or(MEDIA_TOKENS).saturating_mul(answers),
     };
     let engine_time = thread.shared.options().engine_time_max;
     Amounts {

@@ -7,7 +7,8 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
 use bytes::Bytes;
 use hermetic_identity::Authenticated;
-use hermetic_inference_api::{RequestFacts, RequestMistake, Surface, Teller, messages};
+use hermetic_inference_api::{Form, RequestFacts, RequestMistake, Surface, Teller, TokenTask, messages};
+use http::header;
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -23,15 +24,21 @@ pub(crate) enum Wanted {
     Answer,
     /// How many tokens it is. Messages only.
     TokenCount,
+    /// Which tokens something is, or what tokens are.
+    Tokens(TokenTask),
 }
 
 impl Wanted {
     /// What a path asks for that goes through the pipeline.
     pub(crate) fn of_path(path: &str) -> Option<(Surface, Self)> {
-        match path {
-            messages::COUNT_TOKENS_PATH => Some((Surface::Messages, Self::TokenCount)),
-            path => Surface::of_path(path).map(|surface| (surface, Self::Answer)),
+        if let Some(surface) = Surface::of_path(path) {
+            return Some((surface, Self::Answer));
         }
+        if path == messages::COUNT_TOKENS_PATH {
+            return Some((Surface::Messages, Self::TokenCount));
+        }
+        // Which surface it is of becomes known when it is read.
+        TokenTask::of_path(path).map(|task| (Surface::Completions, Self::Tokens(task)))
     }
 }
 
@@ -56,7 +63,7 @@ impl Asked {
 
 pub(crate) async fn read(
     thread: &Thread,
-    accepted: Accepted,
+    mut accepted: Accepted,
     who: Authenticated,
     (wanted, mut body): (Wanted, Incoming),
 ) -> Result<Asked, Refused> {
@@ -64,7 +71,8 @@ pub(crate) async fn read(
         Ok(sent) => sent,
         Err(error) => return Err(RefusalKind::Body(error).of(accepted.request)),
     };
-    let refuse = |kind: RefusalKind| kind.of(accepted.request);
+    let request = accepted.request;
+    let refuse = |kind: RefusalKind| kind.of(request);
     let mistake = |mistake| refuse(RefusalKind::Mistake(mistake));
     let out_of_memory = |error| refuse(RefusalKind::Body(CollectError::Memory(error)));
     let body = if accepted.surface.is_translated() {
@@ -76,21 +84,51 @@ pub(crate) async fn read(
     } else {
         sent.clone()
     };
-    let facts = understood(&accepted, &body).map_err(mistake)?;
+    let facts = match wanted {
+        Wanted::Answer | Wanted::TokenCount => understood(&accepted, &body),
+        Wanted::Tokens(task) => about_tokens(thread, &mut accepted, task, &body),
+    };
+    let facts = facts.map_err(mistake)?;
     Ok(Asked { accepted, who, sent, body, facts })
 }
 
 /// The request as an engine is asked it.
 fn translated(wanted: Wanted, surface: Surface, sent: &Bytes) -> Result<Bytes, RequestMistake> {
     match wanted {
-        Wanted::Answer => surface.translate(sent),
+        Wanted::Answer | Wanted::Tokens(_) => surface.translate(sent),
         Wanted::TokenCount => messages::count_tokens_to_chat(sent).map(Bytes::from),
     }
 }
 
+/// What a question about tokens asks for. It is of the surface on which the model would be asked the same: whoever may
+/// ask a model may ask about its tokens.
+fn about_tokens(
+    thread: &Thread,
+    accepted: &mut Accepted,
+    task: TokenTask,
+    body: &[u8],
+) -> Result<RequestFacts, RequestMistake> {
+    let (call, facts) = task.facts(body)?;
+    let table = thread.shared.routes.load();
+    let kind = table.get(&facts.model).map(|route| route.kind);
+    let fits = |surface: &Surface| kind.is_some_and(|kind| kind == surface.kind());
+    let asked_like = Surface::ALL.into_iter().find(|surface| surface.call() == call && fits(surface));
+    let surface = asked_like.or_else(|| Surface::ALL.into_iter().find(fits));
+    accepted.surface = surface.unwrap_or(accepted.surface);
+    Ok(facts)
+}
+
 /// What the body asks for, and what body and headers say of it.
 fn understood(accepted: &Accepted, body: &[u8]) -> Result<RequestFacts, RequestMistake> {
-    let mut facts = RequestFacts::read(accepted.surface.call(), body)?;
+    let call = accepted.surface.call();
+    let mut facts = match call.form() {
+        Form::Json => RequestFacts::read(call, body)?,
+        Form::Multipart => {
+            let content_type =
+                accepted.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            RequestFacts::read_form(call, body, content_type.unwrap_or_default())?
+        }
+    };
     for (name, value) in &accepted.headers {
         let Some(name) = name.as_str().strip_prefix(METADATA_HEADER) else { continue };
         // What is no text says nothing.

@@ -6,8 +6,7 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::routing::{Chosen, PlannedTarget, Route, RouteState, StickTo, Wish, hash};
 use crate::stage::authorize::Permitted;
 use crate::stage::read::Asked;
-use hermetic_ids::ModelKind;
-use hermetic_inference_api::{Call, Surface, prompt_prefix};
+use hermetic_inference_api::{Surface, prompt_prefix};
 use hermetic_policy::Permit;
 use hermetic_routing::{Chance, mix};
 use std::cell::RefCell;
@@ -35,7 +34,7 @@ pub(crate) fn route(thread: &Thread, permitted: Permitted) -> Result<Routed, Ref
         let names = route.plan.targets().iter().map(|target| target.name.to_string());
         explanation.add("targets", names.collect::<Vec<_>>().into());
     }
-    if !serves(route.kind, asked.accepted.surface) {
+    if route.kind != asked.accepted.surface.kind() {
         let surface = asked.accepted.surface;
         return refuse(RefusalKind::WrongSurface { model: model(), kind: route.kind, surface });
     }
@@ -61,14 +60,7 @@ pub(crate) fn route(thread: &Thread, permitted: Permitted) -> Result<Routed, Ref
 
 /// Whether the model serves this surface and can be asked now.
 pub(crate) fn can_serve(route: &Route, surface: Surface) -> bool {
-    serves(route.kind, surface) && route.state() == RouteState::Ready
-}
-
-fn serves(kind: ModelKind, surface: Surface) -> bool {
-    match surface.call() {
-        Call::Chat | Call::Completion => kind == ModelKind::Chat,
-        Call::Embedding => kind == ModelKind::Embedding,
-    }
+    route.kind == surface.kind() && route.state() == RouteState::Ready
 }
 
 /// What decides between targets, besides how they fare.
@@ -99,6 +91,12 @@ impl Routed {
     /// The target that is asked first.
     pub(crate) fn first(&self) -> (usize, Option<&PlannedTarget>) {
         (self.first, self.route.plan.get(self.first))
+    }
+
+    /// The name that target knows the model by.
+    pub(crate) fn model_name(&self) -> &str {
+        let upstream = self.first().1.and_then(|planned| planned.upstream_name.as_deref());
+        upstream.unwrap_or(self.route.model.as_str())
     }
 
     fn choose(&self, thread: &Thread) -> Chosen {

@@ -171,6 +171,11 @@ fn grants(
         hermetic_config::SurfaceName::Embeddings => Surface::Embeddings,
         hermetic_config::SurfaceName::Messages => Surface::Messages,
         hermetic_config::SurfaceName::Responses => Surface::Responses,
+        hermetic_config::SurfaceName::Rerank => Surface::Rerank,
+        hermetic_config::SurfaceName::Transcriptions => Surface::Transcriptions,
+        hermetic_config::SurfaceName::Translations => Surface::Translations,
+        hermetic_config::SurfaceName::ImageGenerations => Surface::ImageGenerations,
+        hermetic_config::SurfaceName::ImageEdits => Surface::ImageEdits,
     });
     Ok(GrantRules {
         subject: read(&settings.subject)?,

@@ -56,10 +56,13 @@ pub(super) fn worker_name(model: &ModelName, target: &TargetSettings) -> String 
     format!("{model}:{}", target.name)
 }
 
-pub(super) fn kind_of(kind: Kind) -> ModelKind {
+pub(crate) fn kind_of(kind: Kind) -> ModelKind {
     match kind {
         Kind::Chat => ModelKind::Chat,
         Kind::Embedding => ModelKind::Embedding,
+        Kind::Rerank => ModelKind::Rerank,
+        Kind::Transcription => ModelKind::Transcription,
+        Kind::Image => ModelKind::Image,
     }
 }
 

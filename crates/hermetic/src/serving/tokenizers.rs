@@ -54,7 +54,10 @@ impl Tokenizers {
                 let wanted = engine.context_tokens.map_or(CONTEXT_TOKENS, u64::from);
                 trained.map(|trained| wanted.min(trained))
             }
-            ModelKind::Embedding => window.or(trained).map(|window| window.min(trained.unwrap_or(window))),
+            // The embedded engine serves none of the latter.
+            ModelKind::Embedding | ModelKind::Rerank | ModelKind::Transcription | ModelKind::Image => {
+                window.or(trained).map(|window| window.min(trained.unwrap_or(window)))
+            }
         };
         let source = tokenizer.map(|tokenizer| CountSource::Own { tokenizer, open: false });
         Counting { source: source.unwrap_or_default(), context }

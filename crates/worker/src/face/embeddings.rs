@@ -53,7 +53,7 @@ fn inputs(face: &Face, input: EmbeddingInput) -> Result<Vec<Vec<Token>>, Refusal
         if text.is_empty() {
             return Err(Refusal::invalid("input", "expected text to embed, found an empty string"));
         }
-        Ok(face.engine.tokenize(text))
+        Ok(face.engine.vocabulary().tokens(text, true))
     };
     let inputs = match input {
         EmbeddingInput::Text(one) => vec![text(&one)?],

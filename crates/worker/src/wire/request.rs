@@ -67,7 +67,7 @@ pub(crate) struct ChatRequest {
 }
 
 #[derive(Debug, Deserialize)]
-struct WireMessage {
+pub(super) struct WireMessage {
     role: String,
     content: Option<Content>,
     tool_calls: Option<Value>,
@@ -150,7 +150,7 @@ pub(crate) enum Encoding {
 }
 
 /// Refuses a field that asks for something this engine does not do.
-fn absent(value: Option<&Value>, param: &'static str) -> Result<(), Refusal> {
+pub(super) fn absent(value: Option<&Value>, param: &'static str) -> Result<(), Refusal> {
     match value {
         None | Some(Value::Null | Value::Bool(false)) => Ok(()),
         Some(Value::Array(items)) if items.is_empty() => Ok(()),
@@ -234,7 +234,7 @@ impl ChatRequest {
     }
 }
 
-fn message(wire: WireMessage) -> Result<Message, Refusal> {
+pub(super) fn message(wire: WireMessage) -> Result<Message, Refusal> {
     absent(wire.tool_calls.as_ref(), "messages.tool_calls")?;
     let role = match wire.role.as_str() {
         // The newer name of the same thing; templates know the older one.

@@ -22,6 +22,7 @@ pub(crate) fn spec(kind: ModelKind) -> WorkerSpec {
     let weights = match kind {
         ModelKind::Chat => models().chat.clone(),
         ModelKind::Embedding => models().embedding.clone(),
+        other => panic!("the embedded engine has no {other} models"),
     };
     WorkerSpec {
         model: format!("demo-{kind}"),

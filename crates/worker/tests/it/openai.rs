@@ -67,10 +67,40 @@ async fn chat_speaks_openai_whole_and_in_chunks() {
         assert!(first["logprob"].as_f64().unwrap() <= 0.0 && first["bytes"].is_array());
 
         completions(&socket).await;
+        tokens(&socket).await;
         refusals(&socket).await;
         leaving(&socket).await;
     })
     .await;
+}
+
+async fn tokens(socket: &Path) {
+    let text = "One, two, three,";
+    let asked = json!({"prompt": text, "return_token_strs": true});
+    let (status, told) = post(socket, "/tokenize", &asked).await;
+    assert_eq!((status, &told["max_model_len"]), (StatusCode::OK, &json!(1024)));
+    let (tokens, pieces) = (told["tokens"].as_array().unwrap(), told["token_strs"].as_array().unwrap());
+    assert_eq!((told["count"].as_u64().unwrap(), tokens.len()), (tokens.len() as u64, pieces.len()));
+    let (_, back) = post(socket, "/detokenize", &json!({"tokens": tokens})).await;
+    assert_eq!(back["prompt"], text);
+    // A conversation is as many tokens as the engine reads of it, and its marks are told as what they are.
+    let (_, told) = post(socket, "/tokenize", &json!({"messages": question()["messages"]})).await;
+    let (_, whole) = post(socket, "/v1/chat/completions", &question()).await;
+    assert_eq!((&told["count"], &told["token_strs"]), (&whole["usage"]["prompt_tokens"], &Value::Null));
+    let (_, back) = post(socket, "/detokenize", &json!({"tokens": told["tokens"]})).await;
+    assert!(back["prompt"].as_str().unwrap().contains("<|im_start|>user\nWhat is the capital"), "{back}");
+    for (path, asked) in [
+        ("/tokenize", json!({})),
+        ("/tokenize", json!({"prompt": "a", "messages": []})),
+        ("/detokenize", json!({"tokens": [4_000_000_000_u32]})),
+    ] {
+        let (status, body) = post(socket, path, &asked).await;
+        assert_eq!(
+            (status, &body["error"]["type"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid_request_error")),
+            "{asked}"
+        );
+    }
 }
 
 async fn completions(socket: &Path) {

@@ -4,16 +4,13 @@
 //! tokens, and has `/apply-template` for messages. One body serves both; what the answer lacks says which it was.
 
 use super::Measure;
-use crate::collect::{Terms, collect};
 use crate::context::Thread;
 use crate::counting::EngineCount;
-use crate::memory::{GRANT_STEP, Purpose};
+use crate::stage::aside::ask_aside;
 use crate::stage::route::Routed;
-use bytes::Bytes;
 use hermetic_inference_api::{ChatInput, PromptInput, TextInput};
 use hermetic_ledger::record::CountedBy;
-use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full;
+use http::StatusCode;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
@@ -51,10 +48,15 @@ pub(crate) async fn ask(
 ) -> Option<(Measure, Option<u64>)> {
     let asked = &routed.asked;
     let input = PromptInput::read(asked.accepted.surface.call(), &asked.body, &asked.facts)?;
+    if matches!(input, PromptInput::Pairs { .. }) {
+        // As many questions as documents: their bytes are near enough, and an engine tells what it read.
+        return None;
+    }
     let questions = async {
         match &input {
             PromptInput::Chat(chat) => about_chat(thread, routed, chat).await.map(|answer| vec![answer]),
             PromptInput::Texts(texts) => about_texts(thread, routed, texts).await,
+            PromptInput::Pairs { .. } => None,
         }
     };
     let answers =
@@ -73,15 +75,9 @@ pub(crate) async fn ask(
     Some((Measure::of(&counts, CountedBy::Engine)?, window))
 }
 
-fn model_name(routed: &Routed) -> &str {
-    let (_, planned) = routed.first();
-    let upstream = planned.and_then(|planned| planned.upstream_name.as_deref());
-    upstream.unwrap_or(routed.route.model.as_str())
-}
-
 async fn about_chat(thread: &Thread, routed: &Routed, chat: &ChatInput<'_>) -> Option<Tokenized> {
     let mut question = json!({
-        "model": model_name(routed), "messages": chat.messages()?, "add_generation_prompt": true, "content": "",
+        "model": routed.model_name(), "messages": chat.messages()?, "add_generation_prompt": true, "content": "",
     });
     if let (Some(tools), Some(question)) = (chat.tools(), question.as_object_mut()) {
         question.insert("tools".to_owned(), tools);
@@ -112,7 +108,7 @@ async fn about_texts(thread: &Thread, routed: &Routed, texts: &[TextInput<'_>]) 
 
 async fn about_text(thread: &Thread, routed: &Routed, text: &str) -> Option<Tokenized> {
     let question = json!({
-        "model": model_name(routed), "prompt": text, "add_special_tokens": true,
+        "model": routed.model_name(), "prompt": text, "add_special_tokens": true,
         "content": text, "add_special": true, "parse_special": true,
     });
     let answer: Tokenized = post(thread, routed, "/tokenize", &question).await?;
@@ -128,24 +124,8 @@ async fn post<T: DeserializeOwned>(
     question: &Value,
 ) -> Option<T> {
     let target = &routed.first().1?.target;
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}{path}", target.base_path))
-        .header(header::HOST, &target.host)
-        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .body(Full::new(Bytes::from(serde_json::to_vec(question).ok()?)))
-        .ok()?;
-    let lease = thread.pool.lease(&thread.shared, target, None).await.ok()?;
-    let (head, mut body) = lease.send(request).await.ok()?.into_parts();
-    let (terms, idle_max) = {
-        let options = thread.shared.options();
-        let (cap, patience) = (options.answer_bytes_max, options.tokenize_timeout);
-        (Terms { cap, patience, pace: None }, options.idle_upstream_max)
-    };
-    let mut grant = thread.shared.memory.grant(Purpose::Answer, GRANT_STEP).ok()?;
-    let answer = collect(&mut body, terms, &mut grant).await.ok()?;
-    thread.pool.put_back(body.into_lease(), idle_max);
-    if head.status != StatusCode::OK {
+    let (status, answer) = ask_aside(thread, target, path, serde_json::to_vec(question).ok()?).await.ok()?;
+    if status != StatusCode::OK {
         return None;
     }
     serde_json::from_slice(&answer).ok()

@@ -3,7 +3,7 @@
 use crate::counting::CountSource;
 use crate::stage::route::Routed;
 use bytes::Bytes;
-use hermetic_inference_api::{Call, ChatInput, PromptInput, RequestFacts, TextInput, each_text};
+use hermetic_inference_api::{Call, ChatInput, Form, PromptInput, RequestFacts, TextInput, each_text};
 use hermetic_ledger::record::CountedBy;
 use hermetic_tokenizer::{Cap, Message, Tokenizer, bytes_bound};
 use std::sync::Arc;
@@ -11,7 +11,12 @@ use std::sync::Arc;
 /// Tokens a chat template may add in words of its own, when it is not known: a standing system prompt is the longest.
 const TEMPLATE_TOKENS: u64 = 1_024;
 /// Tokens of one part that is not text, when nothing is known of it: engines make a few thousand of a large picture.
-const MEDIA_TOKENS: u64 = 16_384;
+pub(crate) const MEDIA_TOKENS: u64 = 16_384;
+/// Bytes of speech for one token at least: engines make at most 50 tokens of a second, and the thriftiest voice codecs
+/// spend 400 bytes on it.
+const SPEECH_BYTES_PER_TOKEN: usize = 8;
+/// Tokens that an engine puts around a query and a document.
+const PAIR_TOKENS: u64 = 8;
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +61,12 @@ impl Measuring {
         let counts: Vec<u64> = match input {
             PromptInput::Chat(chat) => vec![self.chat(chat)?],
             PromptInput::Texts(texts) => texts.iter().map(|text| self.text(text)).collect(),
+            PromptInput::Pairs { query, documents } => {
+                // Each with marks of its own around it, which are as many as a pair has.
+                let query = self.text(&TextInput::Text(query));
+                let pair = |document| query.saturating_add(self.text(&TextInput::Text(document)));
+                documents.into_iter().map(pair).collect()
+            }
         };
         Measure::of(&counts, CountedBy::Tokenizer)
     }
@@ -99,6 +110,12 @@ impl Measure {
     /// The most it can be: a token is a byte at least, a template adds a little, and no conversation is longer than the
     /// context it is answered in.
     pub(crate) fn of_bytes(body: &Bytes, facts: &RequestFacts, call: Call, context: Option<u64>) -> Self {
+        if call.form() == Form::Multipart {
+            return Self::of_form(body, facts, call);
+        }
+        if call == Call::Rerank {
+            return Self::of_pairs(body, facts, context);
+        }
         let mut tokens = u64::try_from(body.len()).unwrap_or(u64::MAX);
         if !body.is_ascii() || body.contains(&b'\\') {
             // A text that its reader folds may grow beyond its bytes.
@@ -112,7 +129,7 @@ impl Measure {
             match PromptInput::read(call, body, facts) {
                 Some(PromptInput::Texts(texts)) => prompts = texts.len().max(1) as u64,
                 Some(PromptInput::Chat(chat)) => media = chat.media,
-                None => {}
+                Some(PromptInput::Pairs { .. }) | None => {}
             }
         }
         if call == Call::Chat {
@@ -123,6 +140,36 @@ impl Measure {
             tokens = tokens.min(context.saturating_mul(prompts));
         }
         Self { tokens, longest: tokens, by: CountedBy::Bytes }
+    }
+
+    /// Speech by its length in bytes, pictures by their number, the texts beside them by theirs.
+    fn of_form(body: &Bytes, facts: &RequestFacts, call: Call) -> Self {
+        let texts =
+            facts.around_files(body).into_iter().map(|text| bytes_bound(&String::from_utf8_lossy(text)));
+        let files = facts.files().map(|bytes| match call {
+            Call::ImageEdit => MEDIA_TOKENS,
+            _ => bytes.div_ceil(SPEECH_BYTES_PER_TOKEN) as u64,
+        });
+        let tokens = texts.chain(files).fold(0, u64::saturating_add);
+        Self { tokens, longest: tokens, by: CountedBy::Bytes }
+    }
+
+    /// The query is read once for each document.
+    fn of_pairs(body: &Bytes, facts: &RequestFacts, context: Option<u64>) -> Self {
+        let within = |tokens: u64| context.map_or(tokens, |context| tokens.min(context));
+        let Some(PromptInput::Pairs { query, documents }) = PromptInput::read(Call::Rerank, body, facts)
+        else {
+            // Of another shape: no document is longer than all of it, and none is shorter than a character.
+            let (longest, most) = (within(body.len() as u64), body.len() as u64);
+            return Self { tokens: longest.saturating_mul(most), longest, by: CountedBy::Bytes };
+        };
+        let query = bytes_bound(&query).saturating_add(PAIR_TOKENS);
+        let pairs = || documents.iter().map(|document| within(query.saturating_add(bytes_bound(document))));
+        Self {
+            tokens: pairs().fold(0, u64::saturating_add),
+            longest: pairs().max().unwrap_or(0),
+            by: CountedBy::Bytes,
+        }
     }
 }
 
@@ -140,6 +187,33 @@ mod tests {
         let body = r#"{"model":"m","input":["\ufdfa","abc"]}"#;
         assert_eq!(of_bytes(body, Call::Embedding, None).tokens, body.len() as u64 + 30);
         assert_eq!(of_bytes(body, Call::Embedding, Some(8)).tokens, 16);
+    }
+
+    #[test]
+    fn a_query_is_read_with_every_document() {
+        let two = r#"{"model":"m","query":"qqq","documents":["ab",{"text":"c"}]}"#;
+        assert_eq!(of_bytes(two, Call::Rerank, None).tokens, 2 * (3 + PAIR_TOKENS) + 3);
+        assert_eq!(of_bytes(two, Call::Rerank, Some(4)).tokens, 8);
+        let unknown = r#"{"model":"m","query":"qqq","documents":[{"image":"x"}]}"#;
+        let bytes = unknown.len() as u64;
+        assert_eq!(of_bytes(unknown, Call::Rerank, None).tokens, bytes * bytes);
+    }
+
+    #[test]
+    fn speech_is_bounded_by_its_bytes_and_pictures_by_their_number() {
+        let form = |name: &str| {
+            format!(
+                "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"f\"\r\n\r\n{}\r\n--b--\r\n",
+                "x".repeat(8_000)
+            )
+        };
+        let tokens = |call: Call| {
+            let body = Bytes::from(form(call.input_field()));
+            let facts = RequestFacts::read_form(call, &body, "multipart/form-data; boundary=b").unwrap();
+            Measure::of_bytes(&body, &facts, call, None).tokens - (body.len() - 8_000) as u64
+        };
+        assert_eq!(tokens(Call::Transcription), 1_000);
+        assert_eq!(tokens(Call::ImageEdit), MEDIA_TOKENS);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! A question put together by a person: on the command line, or in a file of test cases.
 
 use super::PolicyError;
+use crate::serving::plans::kind_of;
 use crate::serving::profiles::Profiles;
-use hermetic_config::{Config, Kind, ModelSource};
+use hermetic_config::{Config, ModelSource};
 use hermetic_digest::Digest;
-use hermetic_ids::{GroupName, Label, ModelName, ProjectName, SubjectName, TeamName, WorkflowName};
+use hermetic_ids::{
+    GroupName, Label, ModelKind, ModelName, ProjectName, SubjectName, TeamName, WorkflowName,
+};
+use hermetic_inference_api::Surface;
 use hermetic_policy::{Action, Circumstances, ModelFacts, Principal, Question};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -142,7 +146,7 @@ impl Stated {
         let profile = Profiles::of(&config.models).get(&model.name);
         let tags = profile.tags.iter().map(|(name, value)| Pair(name.clone(), value.clone()));
         Self {
-            kind: kind.map(|kind| if kind == Kind::Chat { "chat" } else { "embedding" }.to_owned()),
+            kind: kind.map(|kind| kind_of(kind).to_string()),
             labels: Some(profile.labels.clone()),
             target: Some(profile.runs.as_str().to_owned()),
             model_classification: profile.classification.as_ref().map(ToString::to_string),
@@ -162,8 +166,9 @@ impl Stated {
         };
         let target = self.target.unwrap_or_else(|| "embedded".to_owned());
         let released = (target == "embedded").then(|| Digest::of(b""));
-        let embeds = surface == Action::Embeddings.as_str();
-        let kind = self.kind.unwrap_or_else(|| if embeds { "embedding" } else { "chat" }.to_owned());
+        let kind = self
+            .kind
+            .unwrap_or_else(|| Surface::of_name(&surface).map_or(ModelKind::Chat, Surface::kind).to_string());
         Ok(Asked {
             subject: self.subject.ok_or(missing("subject"))?,
             project: self.project.ok_or(missing("project"))?,
@@ -173,9 +178,7 @@ impl Stated {
             clearance: self.clearance,
             credential: self.credential.unwrap_or_else(|| "api-key".to_owned()),
             principal_metadata: plain(self.principal_metadata),
-            action: action.ok_or(missing(
-                "surface: chat.completions, completions, embeddings, messages or responses",
-            ))?,
+            action: action.ok_or(missing("surface: the name of one, as records have it"))?,
             surface,
             stream: self.stream.unwrap_or(false),
             classification: self.classification,
