@@ -1,7 +1,6 @@
 //! What an answer says about itself: tokens, and why it stopped.
 
-use serde::Deserialize;
-use std::borrow::Cow;
+use crate::chat_answer::ChatAnswer;
 
 /// The facts of a whole answer, or of a stream so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,36 +22,12 @@ pub enum EventFacts {
     Error,
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(default, borrow)]
-    choices: Option<Vec<WireChoice<'a>>>,
-    #[serde(default)]
-    usage: Option<WireUsage>,
-    #[serde(default)]
-    error: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct WireChoice<'a> {
-    #[serde(default, borrow)]
-    finish_reason: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct WireUsage {
-    #[serde(default)]
-    prompt_tokens: Option<u64>,
-    #[serde(default)]
-    completion_tokens: Option<u64>,
-}
-
 impl AnswerFacts {
     /// Reads a whole answer. An answer that is not JSON has no facts.
     pub fn of_answer(body: &[u8]) -> Self {
         let mut facts = Self::default();
-        if let Ok(wire) = serde_json::from_slice::<Wire<'_>>(body) {
-            facts.take(&wire);
+        if let Some(answer) = ChatAnswer::read(body) {
+            facts.take(&answer);
         }
         facts
     }
@@ -72,25 +47,25 @@ impl AnswerFacts {
         if !says_something {
             return EventFacts::Content;
         }
-        let Ok(wire) = serde_json::from_slice::<Wire<'_>>(data) else { return EventFacts::Content };
-        self.take(&wire);
-        let no_choices = wire.choices.as_ref().is_none_or(Vec::is_empty);
-        match (&wire.error, &wire.usage) {
+        let Some(answer) = ChatAnswer::read(data) else { return EventFacts::Content };
+        self.take(&answer);
+        let no_choices = answer.choices.is_empty() && !answer.choices.is_odd();
+        match (answer.error(), answer.usage.get()) {
             (Some(_), _) if no_choices => EventFacts::Error,
             (_, Some(_)) if no_choices => EventFacts::UsageReport,
             _ => EventFacts::Content,
         }
     }
 
-    fn take(&mut self, wire: &Wire<'_>) {
-        if let Some(usage) = &wire.usage {
-            self.input_tokens = usage.prompt_tokens.or(self.input_tokens);
-            self.output_tokens = usage.completion_tokens.or(self.output_tokens);
+    fn take(&mut self, answer: &ChatAnswer<'_>) {
+        if let Some(usage) = answer.usage.get() {
+            self.input_tokens = usage.prompt_tokens.0.or(self.input_tokens);
+            self.output_tokens = usage.completion_tokens.0.or(self.output_tokens);
         }
         if self.finish_reason.is_none() {
-            let reasons = wire.choices.iter().flatten().filter_map(|choice| choice.finish_reason.as_deref());
+            let mut reasons = answer.choices.iter().filter_map(|choice| choice.finish_reason.said());
             // Cut: it goes into a record, and an engine is not trusted to be brief.
-            self.finish_reason = reasons.map(|reason| reason.chars().take(64).collect()).next();
+            self.finish_reason = reasons.next().map(|reason| reason.chars().take(64).collect());
         }
     }
 }

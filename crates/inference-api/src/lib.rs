@@ -13,6 +13,8 @@
 //! - [`EventScanner`] yields the same events, byte for byte, however the stream was cut.
 
 mod answer;
+mod chat_answer;
+mod chat_request;
 mod continuation;
 mod edit;
 mod error_body;
@@ -23,10 +25,12 @@ mod models;
 mod output;
 mod prefix;
 mod prompt;
+mod reading;
 pub mod responses;
 mod sse;
 mod surface;
 mod teller;
+mod writing;
 
 pub use answer::{AnswerFacts, EventFacts};
 pub use continuation::{Rewritten, StreamSoFar, may_continue};

@@ -38,16 +38,13 @@
 
 mod answer;
 mod blocks;
-mod chat;
-mod completion;
+mod ending;
 mod error;
 mod output;
 mod request;
-mod skim;
 mod stream;
 mod tools;
 mod turns;
-mod wire;
 
 /// Where tokens are counted without an answer.
 pub const COUNT_TOKENS_PATH: &str = "/v1/messages/count_tokens";

@@ -15,13 +15,11 @@
 //!   gives, ids included;
 //! - every event is one line of `data`, whatever line breaks the request had between its tokens.
 
-mod chat;
 mod conversation;
 mod echo;
 mod events;
 mod items;
 mod output;
-mod place;
 mod request;
 mod response;
 mod stream;

@@ -7,44 +7,50 @@ use serde_json::value::RawValue;
 
 /// A value as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Json<'a>(&'a str);
+pub(crate) struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
     /// `text` is one value of JSON that [`crate::json`] has checked; white space around it is not part of it. Of other
     /// texts the parts are any, and writing them fails.
-    pub(super) fn checked(text: &'a str) -> Self {
+    pub(crate) fn checked(text: &'a str) -> Self {
         Self(text.trim_ascii())
     }
 
-    pub(super) fn get(self) -> &'a str {
+    pub(crate) fn get(self) -> &'a str {
         self.0
     }
 
-    pub(super) fn is_null(self) -> bool {
+    pub(crate) fn is_null(self) -> bool {
         self.0 == "null"
     }
 
-    pub(super) fn is_text(self) -> bool {
+    pub(crate) fn is_text(self) -> bool {
         self.0.starts_with('"')
     }
 
-    pub(super) fn is_object(self) -> bool {
+    pub(crate) fn is_object(self) -> bool {
         self.0.starts_with('{')
     }
 
+    /// An empty list or object, however it is spaced.
+    pub(crate) fn is_empty(self) -> bool {
+        let bare = self.0.bytes().filter(|byte| !byte.is_ascii_whitespace());
+        matches!(bare.take(3).collect::<Vec<u8>>().as_slice(), b"[]" | b"{}")
+    }
+
     /// A string without its quotes, still escaped.
-    pub(super) fn unquoted(self) -> &'a str {
+    pub(crate) fn unquoted(self) -> &'a str {
         self.0.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(self.0)
     }
 
     /// The keys, in their quotes, and values of an object. Not gathered, as the items of an array are not: a list of
     /// them would outgrow a hostile text ten times.
-    pub(super) fn members(self) -> Option<impl Iterator<Item = (Self, Self)>> {
+    pub(crate) fn members(self) -> Option<impl Iterator<Item = (Self, Self)>> {
         let mut parts = Parts::inside(self.0, '{')?;
         Some(std::iter::from_fn(move || Some((parts.next_value()?, parts.next_value()?))))
     }
 
-    pub(super) fn items(self) -> Option<impl Iterator<Item = Self>> {
+    pub(crate) fn items(self) -> Option<impl Iterator<Item = Self>> {
         let mut parts = Parts::inside(self.0, '[')?;
         Some(std::iter::from_fn(move || parts.next_value()))
     }
