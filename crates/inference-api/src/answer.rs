@@ -1,6 +1,6 @@
 //! What an answer says about itself: tokens, and why it stopped.
 
-use crate::chat_answer::ChatAnswer;
+use crate::chat::answer::ChatAnswer;
 
 /// The facts of a whole answer, or of a stream so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What a model generated, in an answer or in an event of a stream: every text of every choice, reasoning, refusals and
 //! the arguments of tool calls included. And the events that end a stream which is cut.
 
-use crate::chat_answer::{ChatAnswer, Field};
+use crate::chat::answer::ChatAnswer;
+use crate::lenient::Field;
 use crate::surface::Call;
 use serde::{Deserialize, Serialize};
 

@@ -24,6 +24,8 @@ const SHOWN_MAX: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Words {
     Chat,
+    Messages,
+    Responses,
 }
 
 /// Checks `body`, as strictly as [`crate::RequestFacts::read`] does, and gives the object it is.
@@ -67,9 +69,16 @@ impl<'p> Place<'p> {
 
     /// `found` completes "found …".
     pub(crate) fn refuse(&self, found: impl Into<String>) -> RequestMistake {
-        let (path, found) = (self.to_string(), found.into());
+        self.beside(self.to_string(), found)
+    }
+
+    /// As [`Place::refuse`], for another place of the same request.
+    pub(crate) fn beside(&self, path: String, found: impl Into<String>) -> RequestMistake {
+        let found = found.into();
         match self.words() {
             Words::Chat => RequestMistake::Untranslatable { path, found },
+            Words::Messages => RequestMistake::Unsayable { words: "Messages", path, found },
+            Words::Responses => RequestMistake::Unsayable { words: "Responses", path, found },
         }
     }
 }

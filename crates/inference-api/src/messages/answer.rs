@@ -1,6 +1,6 @@
 //! A whole answer.
 
-use crate::chat_answer::{ChatAnswer, Choice, Message};
+use crate::chat::answer::{ChatAnswer, Choice, Message};
 use crate::messages::ending::{Ending, Usage, message_id, tool_use_id};
 use serde::Serialize;
 use serde_json::value::RawValue;

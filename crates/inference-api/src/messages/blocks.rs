@@ -1,6 +1,6 @@
 //! Content blocks, each as the part, the call or the message it becomes. A field of a block that is not known is refused.
 
-use crate::chat_request::{Content, ImageUrl, Message, Part, ToolCall};
+use crate::chat::request::{Content, ImageUrl, Message, Part, ToolCall};
 use crate::facts::RequestMistake;
 use crate::reading::{Fields, Placed};
 use crate::writing::Text;

@@ -1,6 +1,6 @@
 //! What Messages makes of the names, the end and the counts of a chat completion.
 
-use crate::chat_answer;
+use crate::chat::answer as chat;
 use serde::Serialize;
 
 /// `chatcmpl-abc` as `msg_abc`.
@@ -63,7 +63,7 @@ struct OutputDetails {
 }
 
 impl Usage {
-    pub(super) fn of_chat(chat: &chat_answer::Usage) -> Self {
+    pub(super) fn of_chat(chat: &chat::Usage) -> Self {
         let (read, written) = (chat.cached_tokens(), chat.cache_write_tokens());
         let of_cache = read.unwrap_or_default().saturating_add(written.unwrap_or_default());
         Self {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn cached_tokens_are_not_counted_twice() {
-        let chat: chat_answer::Usage = serde_json::from_str(
+        let chat: chat::Usage = serde_json::from_str(
             r#"{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":8}}"#,
         )
         .unwrap();

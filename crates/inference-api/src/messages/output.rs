@@ -1,6 +1,6 @@
 //! What is said of the output: its form, the effort that goes into it, whether the model thinks first.
 
-use crate::chat_request::{NamedSchema, Request, ResponseFormat, Value};
+use crate::chat::request::{NamedSchema, Request, ResponseFormat, Value};
 use crate::facts::RequestMistake;
 use crate::reading::Placed;
 use crate::writing::Text;

@@ -1,6 +1,6 @@
 //! A request, field by field.
 
-use crate::chat_request::{Message, Request, Value};
+use crate::chat::request::{Message, Request, Value};
 use crate::facts::RequestMistake;
 use crate::messages::output;
 use crate::messages::tools;

@@ -5,7 +5,7 @@
 //! something else is said; a call is over when its arguments are a whole object. Engines that make one call after the
 //! other, all that are known, lose no time by this.
 
-use crate::chat_answer::{ChatAnswer, Choice, ToolCall};
+use crate::chat::answer::{ChatAnswer, Choice, ToolCall};
 use crate::messages::answer::{Answer, Block, Input};
 use crate::messages::ending::{Ending, Usage, message_id, tool_use_id};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! `tools` and `tool_choice`. Only tools that the caller runs: nobody here runs those that Anthropic runs.
 
-use crate::chat_request::{Function, Request, Tool, ToolChoice, Value};
+use crate::chat::request::{Function, Request, Tool, ToolChoice, Value};
 use crate::facts::RequestMistake;
 use crate::reading::{Fields, Placed};
 

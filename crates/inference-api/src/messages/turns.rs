@@ -1,6 +1,6 @@
 //! The conversation: `system` and `messages`, as the messages of a chat request.
 
-use crate::chat_request::{Content, Message};
+use crate::chat::request::{Content, Message};
 use crate::facts::RequestMistake;
 pub use crate::messages::blocks::TOOL_ERROR;
 use crate::messages::blocks::{document, image, text, texts, thinking, tool_result, tool_use};

@@ -33,7 +33,12 @@ impl<'a, 'p> Fields<'a, 'p> {
     }
 
     fn placed(&self, name: &'p str, json: Json<'a>) -> Placed<'a, 'p> {
-        Placed { json, at: Place::Field { of: self.at, name } }
+        Placed { json, at: self.place(name) }
+    }
+
+    /// Where a field stands or would stand.
+    pub(crate) fn place(&self, name: &'p str) -> Place<'p> {
+        Place::Field { of: self.at, name }
     }
 
     /// Takes a field. `null` is as good as nothing: SDKs write it for what was not set.

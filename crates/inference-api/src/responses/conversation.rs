@@ -4,7 +4,7 @@
 //! has a place for each. Items that follow one another fill one message as long as their places are free and their
 //! order is the one a chat means: reasoning, then text, then calls.
 
-use crate::chat_request::{Content, ImageUrl, Message, Part, ToolCall};
+use crate::chat::request::{Content, ImageUrl, Message, Part, ToolCall};
 use crate::facts::RequestMistake;
 use crate::reading::{Fields, Placed};
 use crate::writing::Text;

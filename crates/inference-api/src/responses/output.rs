@@ -7,7 +7,7 @@
 
 use super::events::{At, Events};
 use super::items::{Call, Item, Kind, Part, Status};
-use crate::chat_answer::ToolCall;
+use crate::chat::answer::ToolCall;
 
 /// Items so far.
 #[derive(Debug)]

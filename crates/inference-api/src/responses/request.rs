@@ -2,7 +2,7 @@
 
 use super::conversation::messages;
 use super::tools::tools;
-use crate::chat_request::{NamedSchema, Request, ResponseFormat, Value};
+use crate::chat::request::{NamedSchema, Request, ResponseFormat, Value};
 use crate::facts::RequestMistake;
 use crate::reading::{self, Fields, Json, Place, Placed, Words};
 use crate::writing::Text;
@@ -27,7 +27,7 @@ const CHAT_WORDS: [&str; 13] = [
 
 /// What `include` may name. All but the log probabilities are parts of items that no response here has, or has anyway:
 /// reasoning, which is given in full, needs no encrypted copy to be sent back.
-const LOGPROBS: &str = "message.output_text.logprobs";
+pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
 const INCLUDES: [&str; 8] = [
     LOGPROBS,
     "reasoning.encrypted_content",

@@ -2,7 +2,7 @@
 
 use super::echo::Echo;
 use super::items::{Item, Status};
-use crate::chat_answer::Usage;
+use crate::chat::answer::Usage;
 use serde::Serialize;
 use serde_json::Number;
 

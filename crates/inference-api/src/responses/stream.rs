@@ -4,7 +4,7 @@ use super::echo::Echo;
 use super::items::{LogProb, LogProbs, Part};
 use super::output::Output;
 use super::response::{Ending, Head, Response, ResponseUsage};
-use crate::chat_answer::{ChatAnswer, Choice, Message};
+use crate::chat::answer::{ChatAnswer, Choice, Message};
 use serde::Serialize;
 
 /// Longest name taken from the id of an answer; those of engines are below fifty.

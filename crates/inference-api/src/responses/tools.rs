@@ -1,6 +1,6 @@
 //! Tools and which of them may be called.
 
-use crate::chat_request::{Function, Tool, ToolChoice};
+use crate::chat::request::{Function, Tool, ToolChoice};
 use crate::facts::RequestMistake;
 use crate::reading::{Fields, Placed};
 use std::borrow::Cow;

@@ -210,7 +210,7 @@ impl<'de, T: Deserialize<'de>> Take<'de> for Object<T> {
 }
 
 /// An object, nothing, or something else that was not read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Field<T> {
     Object(T),
     #[default]

@@ -8,10 +8,7 @@
 //!   generated ([`ChatAnswer::is_odd`]): what the other fields say stands;
 //! - nothing is copied that the bytes hold as it reads.
 
-mod lenient;
-
-pub(crate) use lenient::{Count, Field, Listed, Text};
-
+use crate::lenient::{Count, Field, Listed, Text};
 use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
