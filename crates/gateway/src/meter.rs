@@ -5,7 +5,7 @@
 //! known vocabulary puts into one token count as another. That is never more than what was generated, so an honest
 //! engine is not cut short by it.
 
-use hermetic_inference_api::each_output;
+use hermetic_inference_api::{each_output, transcript_bytes};
 
 /// No vocabulary in use has a longer token; Llama 3's longest is 128 blanks.
 const TOKEN_BYTES_MAX: u64 = 128;
@@ -18,17 +18,17 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// What one event of a stream, or a whole answer, adds. What is no answer in a known shape adds nothing: false.
-    pub(crate) fn read(&mut self, data: &[u8]) -> bool {
+    /// What one event of a stream, or a whole answer, adds. What is no answer in a known shape adds nothing.
+    pub(crate) fn read(&mut self, data: &[u8]) {
         each_output(data, |text| {
             self.pieces += 1;
             self.bytes += text.len() as u64;
-        })
+        });
     }
 
-    /// An answer that is text and nothing else.
-    pub(crate) fn read_text(&mut self, data: &[u8]) {
-        self.bytes += data.len() as u64;
+    /// What was heard in a recording.
+    pub(crate) fn read_transcript(&mut self, answer: &[u8]) {
+        self.bytes += transcript_bytes(answer) as u64;
     }
 
     /// Tokens there are at least.

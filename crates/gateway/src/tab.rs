@@ -126,8 +126,9 @@ impl Tab {
             return Ok(());
         }
         let mut meter = self.meter.get();
-        if !meter.read(data) && self.output == Output::Transcript {
-            meter.read_text(data);
+        match self.output {
+            Output::Transcript => meter.read_transcript(data),
+            Output::Text | Output::Nothing | Output::Pictures => meter.read(data),
         }
         self.meter.set(meter);
         let found = facts.output_tokens.unwrap_or(0).max(meter.tokens_at_least());

@@ -1,5 +1,6 @@
 //! What an answer says about itself: tokens, and why it stopped.
 
+use crate::chat::answer::ChatAnswer;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -23,33 +24,18 @@ pub enum EventFacts {
     Error,
 }
 
+/// What answers say of themselves that are not chat: of scores a total, of pictures and speech what went in and came out,
+/// of speech its length.
 #[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(default, borrow)]
-    choices: Option<Vec<WireChoice<'a>>>,
-    #[serde(default)]
-    usage: Option<WireUsage>,
-    #[serde(default)]
-    error: Option<serde::de::IgnoredAny>,
+struct OtherAnswer {
+    usage: OtherUsage,
 }
 
 #[derive(Deserialize)]
-struct WireChoice<'a> {
-    #[serde(default, borrow)]
-    finish_reason: Option<Cow<'a, str>>,
-}
-
-/// Under the names of chat completions, of pictures and speech, or, of what only reads, as a total.
-#[derive(Deserialize)]
-struct WireUsage {
-    #[serde(default, alias = "input_tokens")]
-    prompt_tokens: Option<u64>,
-    #[serde(default, alias = "output_tokens")]
-    completion_tokens: Option<u64>,
-    #[serde(default)]
+struct OtherUsage {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
     total_tokens: Option<u64>,
-    /// Of speech, where an engine counts nothing else.
-    #[serde(default)]
     seconds: Option<f64>,
 }
 
@@ -57,10 +43,10 @@ struct WireUsage {
 /// of it.
 const TOKENS_PER_SECOND: f64 = 50.0;
 
-impl WireUsage {
+impl OtherUsage {
     fn input_tokens(&self) -> Option<u64> {
-        let only_read = self.total_tokens.filter(|_| self.completion_tokens.is_none());
-        self.prompt_tokens.or(only_read).or_else(|| self.seconds.map(tokens_of_speech))
+        let only_read = self.total_tokens.filter(|_| self.output_tokens.is_none());
+        self.input_tokens.or(only_read).or_else(|| self.seconds.map(tokens_of_speech))
     }
 }
 
@@ -73,12 +59,27 @@ fn tokens_of_speech(seconds: f64) -> u64 {
     (seconds * TOKENS_PER_SECOND).ceil() as u64
 }
 
+/// Bytes of the text that was heard in a recording: in an answer of JSON its `text`, else all of it.
+pub fn transcript_bytes(answer: &[u8]) -> usize {
+    #[derive(Deserialize)]
+    struct Transcript<'a> {
+        #[serde(borrow)]
+        text: Cow<'a, str>,
+    }
+    serde_json::from_slice::<Transcript<'_>>(answer).map_or(answer.len(), |told| told.text.len())
+}
+
 impl AnswerFacts {
     /// Reads a whole answer. An answer that is not JSON has no facts.
     pub fn of_answer(body: &[u8]) -> Self {
         let mut facts = Self::default();
-        if let Ok(wire) = serde_json::from_slice::<Wire<'_>>(body) {
-            facts.take(&wire);
+        if let Some(answer) = ChatAnswer::read(body) {
+            facts.take(&answer);
+        }
+        if facts.input_tokens.is_none()
+            && let Ok(OtherAnswer { usage }) = serde_json::from_slice(body)
+        {
+            (facts.input_tokens, facts.output_tokens) = (usage.input_tokens(), usage.output_tokens);
         }
         facts
     }
@@ -98,25 +99,25 @@ impl AnswerFacts {
         if !says_something {
             return EventFacts::Content;
         }
-        let Ok(wire) = serde_json::from_slice::<Wire<'_>>(data) else { return EventFacts::Content };
-        self.take(&wire);
-        let no_choices = wire.choices.as_ref().is_none_or(Vec::is_empty);
-        match (&wire.error, &wire.usage) {
+        let Some(answer) = ChatAnswer::read(data) else { return EventFacts::Content };
+        self.take(&answer);
+        let no_choices = answer.choices.is_empty() && !answer.choices.is_odd();
+        match (answer.error(), answer.usage.get()) {
             (Some(_), _) if no_choices => EventFacts::Error,
             (_, Some(_)) if no_choices => EventFacts::UsageReport,
             _ => EventFacts::Content,
         }
     }
 
-    fn take(&mut self, wire: &Wire<'_>) {
-        if let Some(usage) = &wire.usage {
-            self.input_tokens = usage.input_tokens().or(self.input_tokens);
-            self.output_tokens = usage.completion_tokens.or(self.output_tokens);
+    fn take(&mut self, answer: &ChatAnswer<'_>) {
+        if let Some(usage) = answer.usage.get() {
+            self.input_tokens = usage.prompt_tokens.0.or(self.input_tokens);
+            self.output_tokens = usage.completion_tokens.0.or(self.output_tokens);
         }
         if self.finish_reason.is_none() {
-            let reasons = wire.choices.iter().flatten().filter_map(|choice| choice.finish_reason.as_deref());
+            let mut reasons = answer.choices.iter().filter_map(|choice| choice.finish_reason.said());
             // Cut: it goes into a record, and an engine is not trusted to be brief.
-            self.finish_reason = reasons.map(|reason| reason.chars().take(64).collect()).next();
+            self.finish_reason = reasons.next().map(|reason| reason.chars().take(64).collect());
         }
     }
 }
@@ -147,13 +148,15 @@ mod tests {
             let facts = AnswerFacts::of_answer(format!(r#"{{"text":"x","usage":{usage}}}"#).as_bytes());
             (facts.input_tokens, facts.output_tokens)
         };
-        assert_eq!(
-            of(r#"{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}"#),
-            (Some(14), Some(45))
-        );
+        let tokens = r#"{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}"#;
+        assert_eq!(of(tokens), (Some(14), Some(45)));
         assert_eq!(of(r#"{"total_tokens":9}"#), (Some(9), None));
-        assert_eq!(of(r#"{"prompt_tokens":8,"total_tokens":9}"#), (Some(8), None));
+        assert_eq!(of(r#"{"prompt_tokens":8,"total_tokens":9,"input_tokens":7}"#), (Some(8), None));
         assert_eq!(of(r#"{"type":"duration","seconds":2.01}"#), (Some(101), None));
+        assert_eq!(
+            (transcript_bytes(br#"{"text":"h\u00e9"}"#), transcript_bytes(b"[1]"), transcript_bytes(b"hi")),
+            (3, 3, 2)
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub fn ask_for_usage(body: &[u8], facts: &RequestFacts) -> Option<Vec<u8>> {
         return None;
     }
     match &facts.usage {
-        UsageWish::Asked => None,
+        UsageWish::Words => None,
         UsageWish::NoOptions => {
             let at = facts.first_member_at;
             Some(splice(body, at..at, &[b"\"stream_options\":{", ASK, b"},"]))

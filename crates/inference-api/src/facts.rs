@@ -52,7 +52,7 @@ const METADATA_VALUE_MAX: usize = 512;
 /// Where, if anywhere, the request says whether the stream should end with a usage report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UsageWish {
-    Asked,
+    Words,
     NoOptions,
     NullOptions(Range<usize>),
     OptionsWithout { behind_brace: usize, empty: bool },
@@ -79,6 +79,9 @@ pub enum RequestMistake {
     /// The engine is spoken to in the words of chat completions, and those have none for it. Refused rather than dropped.
     #[error("expected nothing in `{path}` that an engine cannot be asked in chat completions, found {found}")]
     Untranslatable { path: String, found: String },
+    /// The same on the way to an engine that speaks another surface.
+    #[error("expected nothing in `{path}` that an engine cannot be asked in {words}, found {found}")]
+    Unsayable { words: &'static str, path: String, found: String },
     /// As [`RequestMistake::Type`], for what stands deeper than the top and is named by a path: `messages[2].role`.
     #[error("expected `{path}` to be {expected}, found {found}")]
     TypeAt { path: String, expected: &'static str, found: &'static str },
@@ -93,7 +96,9 @@ impl RequestMistake {
             Self::Missing { field } | Self::Type { field, .. } => Some(field),
             Self::ModelName(_) => Some("model"),
             Self::NoStreaming => Some("stream"),
-            Self::Untranslatable { path, .. } | Self::TypeAt { path, .. } => Some(path),
+            Self::Untranslatable { path, .. } | Self::Unsayable { path, .. } | Self::TypeAt { path, .. } => {
+                Some(path)
+            }
         }
     }
 }
@@ -373,7 +378,7 @@ impl<'a> Object<'a> {
             return Ok(UsageWish::OptionsWithout { behind_brace: span.start + 1, empty: members.is_empty() });
         };
         match options.raw(&asked) {
-            b"true" => Ok(UsageWish::Asked),
+            b"true" => Ok(UsageWish::Words),
             b"false" | b"null" => Ok(UsageWish::Declined(span.start + asked.start..span.start + asked.end)),
             raw => Err(RequestMistake::Type {
                 field: "stream_options.include_usage",

@@ -2,7 +2,8 @@
 //!
 //! What it is for: reading just what the pipeline decides by. Where caller and engine speak alike, a request or an answer
 //! is not taken apart and put together again: bytes that nothing changed are forwarded as they came. Where they do not, it
-//! is translated ([`messages`], [`responses`], told by [`Teller`]). What it must not know: sockets, retries, policy.
+//! is translated ([`messages`], [`responses`], told by [`Teller`]): all of them to and from chat completions, so that two
+//! that are not chat reach one another through it. What it must not know: sockets, retries, policy.
 //!
 //! Invariants:
 //! - [`RequestFacts::read`] accepts exactly the JSON texts of RFC 8259 that are an object, nest at most
@@ -13,24 +14,29 @@
 //! - [`EventScanner`] yields the same events, byte for byte, however the stream was cut.
 
 mod answer;
+mod chat;
 mod continuation;
 mod edit;
 mod error_body;
 mod facts;
 mod form;
 mod json;
+mod lenient;
 pub mod messages;
 mod models;
 mod output;
 mod prefix;
 mod prompt;
+mod reading;
 pub mod responses;
 mod sse;
 mod surface;
 mod teller;
 mod tokens;
+mod writing;
 
-pub use answer::{AnswerFacts, EventFacts};
+pub use answer::{AnswerFacts, EventFacts, transcript_bytes};
+pub use chat::completion::AnswerMistake;
 pub use continuation::{Rewritten, StreamSoFar, may_continue};
 pub use edit::{ask_for_usage, cap_output, replace_model};
 pub use error_body::ErrorBody;

@@ -1,85 +1,33 @@
 //! What a model generated, in an answer or in an event of a stream: every text of every choice, reasoning, refusals and
 //! the arguments of tool calls included. And the events that end a stream which is cut.
 
+use crate::chat::answer::ChatAnswer;
+use crate::lenient::Field;
 use crate::surface::Call;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(default, borrow)]
-    choices: Option<Vec<WireChoice<'a>>>,
-    /// Of speech.
-    #[serde(default, borrow)]
-    text: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct WireChoice<'a> {
-    #[serde(default, borrow)]
-    delta: Option<WireMessage<'a>>,
-    #[serde(default, borrow)]
-    message: Option<WireMessage<'a>>,
-    #[serde(default, borrow)]
-    text: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct WireMessage<'a> {
-    #[serde(default, borrow)]
-    content: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
-    reasoning_content: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
-    reasoning: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
-    refusal: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
-    tool_calls: Option<Vec<WireToolCall<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct WireToolCall<'a> {
-    #[serde(default, borrow)]
-    function: Option<WireFunction<'a>>,
-}
-
-#[derive(Deserialize)]
-struct WireFunction<'a> {
-    #[serde(default, borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
-    arguments: Option<Cow<'a, str>>,
-}
-
-/// Calls `with` for every text that is not empty. False when the bytes are not an answer in the known shape: then nobody
-/// can say what was generated.
+/// Calls `with` for every text that is not empty. False when the bytes are not an answer in the known shape, or something
+/// else stands where a text is expected: then nobody can say what was generated.
 pub fn each_output(data: &[u8], mut with: impl FnMut(&str)) -> bool {
-    let Ok(wire) = serde_json::from_slice::<Wire<'_>>(data) else { return false };
-    let mut give = |text: &Option<Cow<'_, str>>| {
-        if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
+    let Some(answer) = ChatAnswer::read(data) else { return false };
+    let mut give = |text: &str| {
+        if !text.is_empty() {
             with(text);
         }
     };
-    give(&wire.text);
-    for choice in wire.choices.iter().flatten() {
-        give(&choice.text);
-        for message in [&choice.delta, &choice.message].into_iter().flatten() {
-            give(&message.content);
-            // Engines that say the same under both names say it once.
-            give(if message.reasoning_content.is_some() {
-                &message.reasoning_content
-            } else {
-                &message.reasoning
-            });
-            give(&message.refusal);
-            for function in message.tool_calls.iter().flatten().filter_map(|call| call.function.as_ref()) {
-                give(&function.name);
-                give(&function.arguments);
+    for choice in answer.choices.iter() {
+        give(choice.text.as_str());
+        for message in [&choice.delta, &choice.message].into_iter().filter_map(Field::get) {
+            give(message.content());
+            give(message.reasoning());
+            give(message.refusal());
+            for call in message.tool_calls.iter() {
+                give(call.name());
+                give(&call.arguments());
             }
         }
     }
-    true
+    !answer.is_odd()
 }
 
 /// What the events of a stream that is cut have in common with those before them.
@@ -192,6 +140,19 @@ mod tests {
             );
         }
         assert!(!outputs("<html>").0);
+    }
+
+    #[test]
+    fn what_stands_where_a_text_is_expected_and_is_none_is_not_passed_over_in_silence() {
+        for (data, expected) in [
+            (r#"{"choices":[{"delta":{"content":[{"text":"a"}],"reasoning":"r"}}]}"#, &["r"][..]),
+            (r#"{"choices":[{"delta":{"tool_calls":["x",{"function":{"name":"f"}}]}}]}"#, &["f"]),
+            (r#"{"choices":[7,{"text":"a"}]}"#, &["a"]),
+            (r#"{"choices":"a"}"#, &[]),
+        ] {
+            let expected = expected.iter().map(|&text| text.to_owned()).collect();
+            assert_eq!(outputs(data), (false, expected), "{data}");
+        }
     }
 
     #[test]

@@ -61,8 +61,15 @@ pub struct Teller {
 #[derive(Debug)]
 enum Told {
     AsItCame,
-    Messages { model: String, stream: Box<messages::StreamOfChat> },
-    Responses { echo: Box<responses::Echo>, stream: Box<responses::StreamOfChat> },
+    /// Streams are made when their first event comes: most of what is kept for one is not needed for a plain answer.
+    Messages {
+        model: String,
+        stream: Option<Box<messages::StreamOfChat>>,
+    },
+    Responses {
+        echo: Box<responses::Echo>,
+        stream: Option<Box<responses::StreamOfChat>>,
+    },
 }
 
 impl Teller {
@@ -70,15 +77,8 @@ impl Teller {
     pub fn of(surface: Surface, body: &[u8], model: &str) -> Self {
         let told = match surface.words() {
             Words::Engines => Told::AsItCame,
-            Words::Messages => Told::Messages {
-                model: model.to_owned(),
-                stream: Box::new(messages::StreamOfChat::new(model)),
-            },
-            Words::Responses => {
-                let echo = responses::Echo::of(body);
-                let stream = Box::new(responses::StreamOfChat::new(echo.clone()));
-                Told::Responses { echo: Box::new(echo), stream }
-            }
+            Words::Messages => Told::Messages { model: model.to_owned(), stream: None },
+            Words::Responses => Told::Responses { echo: Box::new(responses::Echo::of(body)), stream: None },
         };
         Self { told, held: 0 }
     }
@@ -144,10 +144,10 @@ impl Teller {
         each_output(data, |text| self.held = self.held.saturating_add(text.len()));
         match (&mut self.told, data) {
             (Told::AsItCame, _) => Vec::new(),
-            (Told::Messages { stream, .. }, b"[DONE]") => stream.end(),
-            (Told::Messages { stream, .. }, data) => stream.event(data),
-            (Told::Responses { stream, .. }, b"[DONE]") => stream.end(),
-            (Told::Responses { stream, .. }, data) => stream.event(data),
+            (Told::Messages { model, stream }, b"[DONE]") => of_messages(stream, model).end(),
+            (Told::Messages { model, stream }, data) => of_messages(stream, model).event(data),
+            (Told::Responses { echo, stream }, b"[DONE]") => of_responses(stream, echo).end(),
+            (Told::Responses { echo, stream }, data) => of_responses(stream, echo).event(data),
         }
     }
 
@@ -163,10 +163,28 @@ impl Teller {
     pub fn error(&mut self, error: &ErrorBody<'_>, status: u16) -> Bytes {
         Bytes::from(match &mut self.told {
             Told::AsItCame => error.to_event(),
-            Told::Messages { stream, .. } => stream.error(messages::error_kind(status), &error.with_hint()),
-            Told::Responses { stream, .. } => stream.error(error.code, &error.with_hint()),
+            Told::Messages { model, stream } => {
+                of_messages(stream, model).error(messages::error_kind(status), &error.with_hint())
+            }
+            Told::Responses { echo, stream } => {
+                of_responses(stream, echo).error(error.code, &error.with_hint())
+            }
         })
     }
+}
+
+fn of_messages<'s>(
+    stream: &'s mut Option<Box<messages::StreamOfChat>>,
+    model: &str,
+) -> &'s mut messages::StreamOfChat {
+    stream.get_or_insert_with(|| Box::new(messages::StreamOfChat::new(model)))
+}
+
+fn of_responses<'s>(
+    stream: &'s mut Option<Box<responses::StreamOfChat>>,
+    echo: &responses::Echo,
+) -> &'s mut responses::StreamOfChat {
+    stream.get_or_insert_with(|| Box::new(responses::StreamOfChat::new(echo.clone())))
 }
 
 #[derive(Deserialize)]

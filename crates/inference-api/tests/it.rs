@@ -1,5 +1,7 @@
 //! Surfaces that are translated, against examples written down beside what they become, and against what was made up.
 
+#[path = "it/engines.rs"]
+mod engines;
 #[path = "it/messages.rs"]
 mod messages;
 #[path = "it/responses.rs"]

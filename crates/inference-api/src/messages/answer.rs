@@ -1,6 +1,7 @@
 //! A whole answer.
 
-use crate::messages::completion::{Choice, Completion, Ending, Said, Usage, message_id, tool_use_id};
+use crate::chat::answer::{ChatAnswer, Choice, Message};
+use crate::messages::ending::{Ending, Usage, message_id, tool_use_id};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -72,10 +73,9 @@ impl Input {
 ///
 /// `None`: the bytes are not a chat completion with an answer in it.
 pub fn answer_of_chat(body: &[u8], as_model: &str) -> Option<Vec<u8>> {
-    let completion: Completion<'_> = serde_json::from_slice(body).ok()?;
-    let choice = completion.choices.as_ref()?.first()?;
-    let said = choice.message.as_ref()?;
-    let id = message_id(completion.id.as_deref());
+    let chat = ChatAnswer::read(body)?;
+    let (choice, said) = chat.answer()?;
+    let id = message_id(chat.id.said());
     let ending = ending(choice, said);
     let answer = Answer {
         id: &id,
@@ -85,28 +85,28 @@ pub fn answer_of_chat(body: &[u8], as_model: &str) -> Option<Vec<u8>> {
         content: content(said, &id),
         stop_reason: Some(ending.stop_reason),
         stop_sequence: ending.stop_sequence,
-        usage: completion.usage.unwrap_or_default().into(),
+        usage: chat.usage.get().map(Usage::of_chat).unwrap_or_default(),
     };
     serde_json::to_vec(&answer).ok()
 }
 
-fn ending(choice: &Choice<'_>, said: &Said<'_>) -> Ending {
-    let calls = said.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+fn ending(choice: &Choice<'_>, said: &Message<'_>) -> Ending {
+    let calls = !said.tool_calls.is_empty();
     let refused = !said.refusal().is_empty();
-    Ending::new(choice.finish_reason.as_deref(), choice.stop_sequence(), calls, refused)
+    Ending::new(choice.finish_reason.said(), choice.stop_sequence(), calls, refused)
 }
 
-fn content<'a>(said: &'a Said<'_>, id: &str) -> Vec<Block<'a>> {
+fn content<'a>(said: &'a Message<'_>, id: &str) -> Vec<Block<'a>> {
     let mut blocks = Vec::new();
-    if !said.thinking().is_empty() {
-        blocks.push(Block::Thinking { thinking: said.thinking(), signature: "" });
+    if !said.reasoning().is_empty() {
+        blocks.push(Block::Thinking { thinking: said.reasoning(), signature: "" });
     }
-    for text in [said.text(), said.refusal()] {
+    for text in [said.content(), said.refusal()] {
         if !text.is_empty() {
             blocks.push(Block::Text { text });
         }
     }
-    for (number, call) in said.tool_calls.iter().flatten().enumerate() {
+    for (number, call) in said.tool_calls.iter().enumerate() {
         let input = Input::of_arguments(&call.arguments());
         blocks.push(Block::ToolUse { id: tool_use_id(call.id(), id, number), name: call.name(), input });
     }

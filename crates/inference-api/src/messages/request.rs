@@ -1,13 +1,12 @@
 //! A request, field by field.
 
+use crate::chat::request::{Message, Request, Value};
 use crate::facts::RequestMistake;
-use crate::json;
-use crate::messages::chat::{Message, Request, Value};
 use crate::messages::output;
-use crate::messages::skim::Json;
 use crate::messages::tools;
 use crate::messages::turns::conversation;
-use crate::messages::wire::{Fields, Place, items, says_nothing};
+use crate::reading::{self, Fields, Placed, Words};
+use crate::writing::Pairs;
 
 /// Fields of Messages that ask for something no engine here can do, and of chat completions whose answer Messages has
 /// no place for. Empty lists and objects, and `false`, ask for nothing.
@@ -67,19 +66,17 @@ enum Purpose {
 }
 
 fn translate(body: &[u8], purpose: Purpose) -> Result<Vec<u8>, RequestMistake> {
-    json::members(body).map_err(RequestMistake::Json)?;
-    // Checked just now, as far as being text goes too.
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let mut asked = Fields::read(Json::checked(text), &Place::Body)?;
-    let mut chat = Request::default();
+    let request = reading::request(body, Words::Chat)?;
+    let mut asked = request.fields()?;
+    let mut chat = Request::new(Words::Chat);
     let model = asked.take("model").ok_or(RequestMistake::Missing { field: "model" })?;
     let messages = asked.take("messages").ok_or(RequestMistake::Missing { field: "messages" })?;
-    chat.put("model", Value::Raw(model))?;
-    let turns = conversation(asked.take("system"), messages)?;
+    chat.put("model", Value::Raw(model.json))?;
+    let turns = conversation(asked.take("system"), &messages)?;
     let begun = turns.last().is_some_and(Message::is_begun_answer);
     chat.put("messages", Value::Messages(turns))?;
     match (asked.take("max_tokens"), purpose) {
-        (Some(cap), _) => chat.put("max_tokens", Value::Raw(cap))?,
+        (Some(cap), _) => chat.put("max_tokens", Value::Raw(cap.json))?,
         (None, Purpose::Answer) => return Err(RequestMistake::Missing { field: "max_tokens" }),
         (None, Purpose::Count) => {}
     }
@@ -90,85 +87,75 @@ fn translate(body: &[u8], purpose: Purpose) -> Result<Vec<u8>, RequestMistake> {
     }
     renamed(&mut asked, &mut chat)?;
     without_effect(&mut asked)?;
-    unchanged(asked, &mut chat)?;
+    // All else is the same in both, or an extra for the engine.
+    asked.rest().into_iter().try_for_each(|(name, json)| chat.put(name, Value::Raw(json)))?;
     Ok(chat.to_json())
 }
 
 /// Fields that have another name or form.
 fn renamed<'a>(asked: &mut Fields<'a, '_>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
-    if let Some(raw) = asked.take("stop_sequences") {
-        let at = Place::Body.field("stop_sequences");
-        for (index, raw) in items(raw, &at)? {
-            if !raw.is_text() {
-                return Err(at.item(index).wrong("a string", Some(raw)));
-            }
+    if let Some(stops) = asked.take("stop_sequences") {
+        for stop in stops.items()? {
+            stop.text()?;
         }
-        if !says_nothing(raw) {
-            chat.put("stop", Value::Raw(raw))?;
+        if !stops.json.is_empty() {
+            chat.put("stop", Value::Raw(stops.json))?;
         }
     }
-    if let Some(raw) = asked.take("metadata") {
-        metadata(raw, chat)?;
+    if let Some(pairs) = asked.take("metadata") {
+        metadata(&pairs, chat)?;
     }
-    if let Some(raw) = asked.take("tools") {
-        let tools = tools::tools(raw)?;
+    if let Some(tools) = asked.take("tools") {
+        let tools = tools::tools(&tools)?;
         if !tools.is_empty() {
             chat.put("tools", Value::Tools(tools))?;
         }
     }
-    if let Some(raw) = asked.take("tool_choice") {
-        tools::choose(raw, chat)?;
+    if let Some(choice) = asked.take("tool_choice") {
+        tools::choose(&choice, chat)?;
     }
-    if let Some(raw) = asked.take("output_config") {
-        output::configure(raw, chat)?;
+    if let Some(config) = asked.take("output_config") {
+        output::configure(&config, chat)?;
     }
-    if let Some(raw) = asked.take("output_format") {
-        output::form(raw, &Place::Body.field("output_format"), chat)?;
+    if let Some(format) = asked.take("output_format") {
+        output::form(&format, chat)?;
     }
     Ok(())
 }
 
 /// `user_id` is whom chat completions call `user`; other pairs are what the caller says of the request.
-fn metadata<'a>(raw: Json<'a>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
-    let at = Place::Body.field("metadata");
-    let mut pairs = Fields::read(raw, &at)?;
+fn metadata<'a>(pairs: &Placed<'a, '_>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
+    let mut pairs = pairs.fields()?;
     if let Some(user) = pairs.text("user_id")? {
         chat.put("user", Value::Raw(user))?;
     }
     let others = pairs.rest();
     if !others.is_empty() {
-        chat.put("metadata", Value::Pairs(others))?;
+        chat.put("metadata", Value::Pairs(Pairs(others)))?;
     }
     Ok(())
 }
 
 /// Fields that leave the answer as it is, in the values that do.
 fn without_effect(asked: &mut Fields<'_, '_>) -> Result<(), RequestMistake> {
-    asked.drop_hint("cache_control");
-    if let Some(raw) = asked.take("thinking") {
-        output::thinking(raw)?;
+    asked.drop_all(&["cache_control"]);
+    if let Some(thinking) = asked.take("thinking") {
+        output::thinking(&thinking)?;
     }
     for (name, words) in [("service_tier", ["auto", "standard_only"]), ("speed", ["standard", "standard"])] {
-        match asked.word(name)?.as_deref() {
-            Some(other) if !words.contains(&other) => {
-                return Err(Place::Body.field(name).unknown_word(other));
-            }
-            _ => {}
+        if let Some(word) = asked.take(name)
+            && !words.contains(&word.word()?.as_ref())
+        {
+            return Err(word.refuse());
         }
     }
     // A request has one answer here.
     for name in ["n", "best_of"] {
-        match asked.take(name) {
-            Some(raw) if raw.get() != "1" => {
-                return Err(Place::Body.field(name).untranslatable("more than one answer"));
-            }
-            _ => {}
+        if let Some(answers) = asked.take(name)
+            && answers.json.get() != "1"
+        {
+            return Err(answers.at.refuse("more than one answer"));
         }
     }
     REFUSED.into_iter().try_for_each(|name| asked.must_be_empty(name))
-}
-
-/// All else is the same in both, or an extra for the engine.
-fn unchanged<'a>(asked: Fields<'a, '_>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
-    asked.rest().into_iter().try_for_each(|(name, raw)| chat.put(name, Value::Raw(raw)))
 }

@@ -5,11 +5,10 @@
 //! something else is said; a call is over when its arguments are a whole object. Engines that make one call after the
 //! other, all that are known, lose no time by this.
 
+use crate::chat::answer::{ChatAnswer, Choice, ToolCall};
 use crate::messages::answer::{Answer, Block, Input};
-use crate::messages::completion::{
-    Called, ChatUsage, Choice, Completion, Ending, Said, Usage, message_id, tool_use_id,
-};
-use serde::{Deserialize, Serialize};
+use crate::messages::ending::{Ending, Usage, message_id, tool_use_id};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 
@@ -32,7 +31,7 @@ pub struct StreamOfChat {
     refused: bool,
     finish_reason: Option<String>,
     stop_sequence: Option<String>,
-    usage: ChatUsage,
+    usage: Usage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,12 +99,6 @@ struct Detail<'a> {
     message: &'a str,
 }
 
-/// What an engine says inside a stream when it fails.
-#[derive(Deserialize)]
-struct EngineError {
-    message: Option<String>,
-}
-
 impl StreamOfChat {
     /// A stream of the model `as_model` that has not begun.
     pub fn new(as_model: &str) -> Self {
@@ -119,7 +112,7 @@ impl StreamOfChat {
             refused: false,
             finish_reason: None,
             stop_sequence: None,
-            usage: ChatUsage::default(),
+            usage: Usage::default(),
         }
     }
 
@@ -132,19 +125,21 @@ impl StreamOfChat {
         if self.progress == Progress::Ended {
             return out;
         }
-        let Ok(chunk) = serde_json::from_slice::<Completion<'_>>(data) else { return out };
-        self.usage = chunk.usage.unwrap_or(self.usage);
-        let choices = chunk.choices.as_deref();
-        if let (Some(error), None | Some([])) = (chunk.error, choices) {
-            let said = serde_json::from_str::<EngineError>(error.get()).ok().and_then(|error| error.message);
-            return self.error("api_error", said.as_deref().unwrap_or("the engine failed"));
+        let Some(chunk) = ChatAnswer::read(data) else { return out };
+        if let Some(usage) = chunk.usage.get() {
+            self.usage = Usage::of_chat(usage);
         }
-        let Some(choices) = choices else { return out };
-        self.begin(chunk.id.as_deref(), &mut out);
+        if let Some(error) = chunk.error()
+            && chunk.choices.is_empty()
+        {
+            return self.error("api_error", if error.is_empty() { "the engine failed" } else { &error });
+        }
+        if !chunk.choices.is_given() {
+            return out;
+        }
+        self.begin(chunk.id.said(), &mut out);
         // A request has one answer here.
-        for choice in choices.iter().filter(|choice| choice.index.unwrap_or_default() == 0) {
-            self.hear(choice);
-        }
+        chunk.first().for_each(|choice| self.hear(choice));
         self.advance(End::NotYet, &mut out);
         out
     }
@@ -160,7 +155,7 @@ impl StreamOfChat {
         self.advance(End::Reached, &mut out);
         let finish_reason = self.finish_reason.as_deref();
         let delta = Ending::new(finish_reason, self.stop_sequence.take(), self.next_call > 0, self.refused);
-        write(&mut out, &Event::MessageDelta { delta, usage: self.usage.into() });
+        write(&mut out, &Event::MessageDelta { delta, usage: self.usage });
         write(&mut out, &Event::MessageStop);
         self.progress = Progress::Ended;
         out
@@ -188,22 +183,20 @@ impl StreamOfChat {
             content: Vec::new(),
             stop_reason: None,
             stop_sequence: None,
-            usage: self.usage.into(),
+            usage: self.usage,
         };
         write(out, &Event::MessageStart { message });
     }
 
     fn hear(&mut self, choice: &Choice<'_>) {
-        let nothing = Said::default();
-        let said = choice.delta.as_ref().unwrap_or(&nothing);
-        self.say(Kind::Thinking, said.thinking());
-        self.say(Kind::Text, said.text());
-        self.say(Kind::Refusal, said.refusal());
-        self.refused |= !said.refusal().is_empty();
-        for call in said.tool_calls.iter().flatten() {
-            self.call(call);
+        if let Some(said) = choice.delta.get() {
+            self.say(Kind::Thinking, said.reasoning());
+            self.say(Kind::Text, said.content());
+            self.say(Kind::Refusal, said.refusal());
+            self.refused |= !said.refusal().is_empty();
+            said.tool_calls.iter().for_each(|call| self.call(call));
         }
-        if let Some(reason) = &choice.finish_reason {
+        if let Some(reason) = choice.finish_reason.said() {
             self.finish_reason = Some(reason.chars().take(64).collect());
             self.stop_sequence = choice.stop_sequence();
         }
@@ -222,8 +215,8 @@ impl StreamOfChat {
         }
     }
 
-    fn call(&mut self, called: &Called<'_>) {
-        let index = called.index.unwrap_or_default();
+    fn call(&mut self, called: &ToolCall<'_>) {
+        let index = called.index.or_zero();
         let arguments = called.arguments();
         let known = self.queue.iter_mut().rev().find_map(|saying| saying.as_call(index));
         if let Some((call, unsent)) = known
@@ -338,7 +331,7 @@ impl Saying {
 impl Call {
     /// Some engines number all their calls 0; then another id and another name make another call. An id alone does
     /// not: others invent one for every chunk.
-    fn is_another(&self, called: &Called<'_>) -> bool {
+    fn is_another(&self, called: &ToolCall<'_>) -> bool {
         !called.id().is_empty() && !called.name().is_empty() && called.id() != self.id
     }
 }

@@ -4,87 +4,82 @@
 //! has a place for each. Items that follow one another fill one message as long as their places are free and their
 //! order is the one a chat means: reasoning, then text, then calls.
 
-use super::place::{Fields, ObjectText, Path, Place, array_text, joined_strings};
+use crate::chat::request::{Content, ImageUrl, Message, Part, ToolCall};
 use crate::facts::RequestMistake;
+use crate::reading::{Fields, Placed};
+use crate::writing::Text;
 
-/// Takes `instructions` and `input`: the messages of the chat, as a JSON array.
-pub(super) fn messages(asked: &mut Fields<'_, '_>) -> Result<Vec<u8>, RequestMistake> {
+/// Takes `instructions` and `input`: the messages of the chat.
+pub(super) fn messages<'a>(asked: &mut Fields<'a, '_>) -> Result<Vec<Message<'a>>, RequestMistake> {
     let mut chat = Conversation::default();
-    if let Some(instructions) = asked.take("instructions") {
-        chat.say("system", instructions.string()?);
+    if let Some(instructions) = asked.text("instructions")? {
+        chat.say(Message::System { content: Content::Text(Text::Written(instructions)) });
     }
     let input = asked.take("input").ok_or(RequestMistake::Missing { field: "input" })?;
-    if input.raw.starts_with(b"[") {
-        for (at, raw) in input.list()?.into_iter().enumerate() {
-            chat.item(&Place { raw, path: Path::Item(&input.path, at) })?;
-        }
+    if input.json.is_text() {
+        chat.say(Message::User { content: Content::Text(Text::Written(input.json)) });
     } else {
-        let text = input.string().map_err(|_| input.wrong("a string or an array of items"))?;
-        chat.say("user", text);
+        for item in input.items().map_err(|_| input.wrong("a string or an array of items"))? {
+            chat.item(&item)?;
+        }
     }
     chat.end_turn();
-    Ok(array_text(&chat.messages))
+    Ok(chat.messages)
 }
 
 #[derive(Default)]
 struct Conversation<'a> {
-    messages: Vec<Vec<u8>>,
+    messages: Vec<Message<'a>>,
     turn: Turn<'a>,
 }
 
 /// A message of the assistant that may still grow.
 #[derive(Default)]
 struct Turn<'a> {
-    reasoning: Vec<&'a [u8]>,
-    content: Option<Vec<u8>>,
-    calls: Vec<Vec<u8>>,
+    /// Without their quotes.
+    reasoning: Vec<&'a str>,
+    content: Option<Content<'a>>,
+    calls: Vec<ToolCall<'a>>,
 }
 
 impl<'a> Conversation<'a> {
-    fn say(&mut self, role: &str, content: &[u8]) {
+    fn say(&mut self, message: Message<'a>) {
         self.end_turn();
-        let message = ObjectText::new().member("role", format!("\"{role}\"").as_bytes());
-        self.messages.push(message.member("content", content).end());
+        self.messages.push(message);
     }
 
     fn end_turn(&mut self) {
-        let Turn { reasoning, content, calls } = std::mem::take(&mut self.turn);
-        if reasoning.is_empty() && content.is_none() && calls.is_empty() {
+        let Turn { reasoning, content, calls: tool_calls } = std::mem::take(&mut self.turn);
+        if reasoning.is_empty() && content.is_none() && tool_calls.is_empty() {
             return;
         }
-        let mut message = ObjectText::new().member("role", b"\"assistant\"");
-        if !reasoning.is_empty() {
-            message = message.member("reasoning_content", &joined_strings(&reasoning));
-        }
+        let reasoning_content = (!reasoning.is_empty()).then_some(Text::Joined(reasoning));
         // A message must have a content; null is for those that call.
-        let nothing: &[u8] = if calls.is_empty() { b"\"\"" } else { b"null" };
-        message = message.member("content", content.as_deref().unwrap_or(nothing));
-        if !calls.is_empty() {
-            message = message.member("tool_calls", &array_text(&calls));
-        }
-        self.messages.push(message.end());
+        let nothing = || tool_calls.is_empty().then_some(Content::Text(Text::Ours("")));
+        let content = content.or_else(nothing);
+        self.messages.push(Message::Assistant { reasoning_content, content, tool_calls });
     }
 
-    fn item(&mut self, place: &Place<'a, '_>) -> Result<(), RequestMistake> {
-        let mut item = place.fields()?;
-        let kind = item.take("type");
+    fn item(&mut self, item: &Placed<'a, '_>) -> Result<(), RequestMistake> {
+        let mut fields = item.fields()?;
+        let kind = fields.take("type");
         // Items with a role are messages also where they do not say so; one with nothing but an id refers to another.
         if kind.is_none()
-            && !item.has("role")
-            && let Some(id) = item.take("id")
+            && !fields.has("role")
+            && let Some(id) = fields.take("id")
         {
             return Err(id.refuse_unshown());
         }
-        match kind.as_ref().map(Place::word).transpose()?.as_deref() {
-            None | Some("message") => self.message(&mut item)?,
-            Some("function_call") => self.call(&mut item)?,
-            Some("function_call_output") => self.call_output(&mut item)?,
-            Some("reasoning") => self.reasoning(&mut item)?,
-            Some(_) => return Err(kind.map_or_else(|| place.refuse(), |kind| kind.refuse())),
+        match kind.map(|kind| kind.word()).transpose()?.as_deref() {
+            None | Some("message") => self.message(&mut fields)?,
+            Some("function_call") => self.call(&mut fields)?,
+            Some("function_call_output") => self.call_output(&mut fields)?,
+            Some("reasoning") => self.reasoning(&mut fields)?,
+            Some(_) => return Err(kind.map_or_else(|| item.refuse(), |kind| kind.refuse())),
         }
         // Who keeps items knows them by their ids, and how far each had come.
-        item.drop_all(&["id", "status"]);
-        item.end()
+        fields.drop_all(&["id", "status"]);
+        fields.end()
     }
 
     /// `{role, content}`. What `developer` is to OpenAI is `system` to the models that run here; their templates pass
@@ -93,8 +88,10 @@ impl<'a> Conversation<'a> {
         let role = item.need("role", "a string")?;
         let content = item.need("content", "a string or an array of parts")?;
         match &*role.word()? {
-            "user" => self.say("user", &content_of(&content, Speaker::User)?),
-            "system" | "developer" => self.say("system", &content_of(&content, Speaker::System)?),
+            "user" => self.say(Message::User { content: content_of(&content, Speaker::User)? }),
+            "system" | "developer" => {
+                self.say(Message::System { content: content_of(&content, Speaker::System)? });
+            }
             "assistant" => {
                 if self.turn.content.is_some() || !self.turn.calls.is_empty() {
                     self.end_turn();
@@ -108,22 +105,17 @@ impl<'a> Conversation<'a> {
 
     /// `{call_id, name, arguments}` as `{id, type, function: {name, arguments}}`. Arguments are JSON in a string in both.
     fn call(&mut self, item: &mut Fields<'a, '_>) -> Result<(), RequestMistake> {
-        let id = item.need("call_id", "a string")?.string()?;
-        let name = item.need("name", "a string")?.string()?;
-        let arguments = item.need("arguments", "a string")?.string()?;
-        let function = ObjectText::new().member("name", name).member("arguments", arguments).end();
-        let call = ObjectText::new().member("id", id).member("type", b"\"function\"");
-        self.turn.calls.push(call.member("function", &function).end());
+        let (id, name) = (item.need_text("call_id")?, item.need_text("name")?);
+        let arguments = Text::Written(item.need_text("arguments")?);
+        self.turn.calls.push(ToolCall::new(id, name, arguments));
         Ok(())
     }
 
     fn call_output(&mut self, item: &mut Fields<'a, '_>) -> Result<(), RequestMistake> {
-        self.end_turn();
-        let id = item.need("call_id", "a string")?.string()?;
+        let tool_call_id = item.need_text("call_id")?;
         let output = item.need("output", "a string or an array of parts")?;
         let content = content_of(&output, Speaker::Tool)?;
-        let message = ObjectText::new().member("role", b"\"tool\"").member("tool_call_id", id);
-        self.messages.push(message.member("content", &content).end());
+        self.say(Message::Tool { tool_call_id, content });
         Ok(())
     }
 
@@ -134,27 +126,26 @@ impl<'a> Conversation<'a> {
             return Err(sealed.refuse_unshown());
         }
         if let Some(summary) = item.take("summary")
-            && !summary.list()?.is_empty()
+            && summary.items()?.next().is_some()
         {
             return Err(summary.refuse());
         }
         let Some(content) = item.take("content") else { return Ok(()) };
-        for (at, raw) in content.list()?.into_iter().enumerate() {
-            let part = Place { raw, path: Path::Item(&content.path, at) };
+        for part in content.items()? {
             let mut part = part.fields()?;
             let kind = part.need("type", "a string")?;
             if kind.word()? != "reasoning_text" {
                 return Err(kind.refuse());
             }
-            let text = part.need("text", "a string")?.string()?;
+            let text = part.need_text("text")?;
             part.end()?;
-            self.think(text);
+            self.think(text.unquoted());
         }
         Ok(())
     }
 
-    fn think(&mut self, text: &'a [u8]) {
-        if text == b"\"\"" {
+    fn think(&mut self, text: &'a str) {
+        if text.is_empty() {
             return;
         }
         if self.turn.content.is_some() || !self.turn.calls.is_empty() {
@@ -173,44 +164,24 @@ enum Speaker {
     Tool,
 }
 
-enum Part<'a> {
-    Text(&'a [u8]),
-    Other(Vec<u8>),
-}
-
 /// A content as chat completions write it. One text is a string, as every engine understands it, however it was written.
-fn content_of(place: &Place<'_, '_>, speaker: Speaker) -> Result<Vec<u8>, RequestMistake> {
-    if !place.raw.starts_with(b"[") {
-        let text = place.string().map_err(|_| place.wrong("a string or an array of parts"))?;
-        return Ok(text.to_vec());
+fn content_of<'a>(content: &Placed<'a, '_>, speaker: Speaker) -> Result<Content<'a>, RequestMistake> {
+    if content.json.is_text() {
+        return Ok(Content::Text(Text::Written(content.json)));
     }
-    let part = |(at, raw)| part(&Place { raw, path: Path::Item(&place.path, at) }, speaker);
-    let parts: Vec<Part<'_>> = place.list()?.into_iter().enumerate().map(part).collect::<Result<_, _>>()?;
-    match parts.as_slice() {
-        [] => Ok(b"\"\"".to_vec()),
-        [Part::Text(text)] => Ok(text.to_vec()),
-        parts => Ok(array_text(&parts.iter().map(part_text).collect::<Vec<_>>())),
-    }
+    let parts = content.items().map_err(|_| content.wrong("a string or an array of parts"))?;
+    parts.map(|item| part(&item, speaker)).collect::<Result<_, _>>().map(Content::of_parts)
 }
 
-fn part_text(part: &Part<'_>) -> Vec<u8> {
-    match part {
-        Part::Text(text) => ObjectText::new().member("type", b"\"text\"").member("text", text).end(),
-        Part::Other(text) => text.clone(),
-    }
-}
-
-fn part<'a>(place: &Place<'a, '_>, speaker: Speaker) -> Result<Part<'a>, RequestMistake> {
-    let mut part = place.fields()?;
+fn part<'a>(item: &Placed<'a, '_>, speaker: Speaker) -> Result<Part<'a>, RequestMistake> {
+    let mut part = item.fields()?;
     let kind = part.need("type", "a string")?;
     let read = match (&*kind.word()?, speaker) {
-        ("input_text" | "output_text", _) => Part::Text(part.need("text", "a string")?.string()?),
+        ("input_text" | "output_text", _) => Part::Text { text: Text::Written(part.need_text("text")?) },
         ("refusal", Speaker::Assistant) => {
-            let refusal = part.need("refusal", "a string")?.string()?;
-            let text = ObjectText::new().member("type", b"\"refusal\"").member("refusal", refusal);
-            Part::Other(text.end())
+            Part::Refusal { refusal: Text::Written(part.need_text("refusal")?) }
         }
-        ("input_image", Speaker::User) => Part::Other(image(&mut part)?),
+        ("input_image", Speaker::User) => Part::ImageUrl { image_url: image(&mut part)? },
         _ => return Err(kind.refuse()),
     };
     // Notes about a text and hints to a cache.
@@ -219,19 +190,17 @@ fn part<'a>(place: &Place<'a, '_>, speaker: Speaker) -> Result<Part<'a>, Request
     Ok(read)
 }
 
-/// `{image_url, detail}` as `{type, image_url: {url, detail}}`. A `file_id` is left over, so refused: nobody here keeps
-/// files.
-fn image(part: &mut Fields<'_, '_>) -> Result<Vec<u8>, RequestMistake> {
+/// `{image_url, detail}` as `{url, detail}`. Nobody here keeps files that a `file_id` could name.
+fn image<'a>(part: &mut Fields<'a, '_>) -> Result<ImageUrl<'a>, RequestMistake> {
     if let Some(file) = part.take("file_id") {
         return Err(file.refuse_unshown());
     }
-    let url = part.need("image_url", "a string")?.string()?;
-    let mut image = ObjectText::new().member("url", url);
-    if let Some(detail) = part.take("detail") {
-        if !matches!(&*detail.word()?, "low" | "high" | "auto") {
-            return Err(detail.refuse());
-        }
-        image = image.member("detail", detail.raw);
+    let url = Text::Written(part.need_text("image_url")?);
+    let detail = part.take("detail");
+    if let Some(detail) = detail
+        && !matches!(&*detail.word()?, "low" | "high" | "auto")
+    {
+        return Err(detail.refuse());
     }
-    Ok(ObjectText::new().member("type", b"\"image_url\"").member("image_url", &image.end()).end())
+    Ok(ImageUrl { url, detail: detail.map(|detail| detail.json) })
 }

@@ -76,6 +76,13 @@ impl Part {
     }
 }
 
+/// As chat completions give them.
+#[derive(Deserialize)]
+pub(super) struct LogProbs {
+    #[serde(default)]
+    pub(super) content: Option<Vec<LogProb>>,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LogProb {
     token: String,

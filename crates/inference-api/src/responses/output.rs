@@ -5,9 +5,9 @@
 //! - of reasoning and messages at most one is open: the next one closes it, as in OpenAI's own streams. Calls stay open to
 //!   the end: engines may go back and forth between them.
 
-use super::chat::{Function, ToolCall};
 use super::events::{At, Events};
 use super::items::{Call, Item, Kind, Part, Status};
+use crate::chat::answer::ToolCall;
 
 /// Items so far.
 #[derive(Debug)]
@@ -55,32 +55,33 @@ impl Output {
     }
 
     /// Goes on with a call. `position` is its place in the list it came in, for engines that do not number their calls.
-    pub(super) fn call(&mut self, position: u64, piece: ToolCall) {
-        let index = piece.index.unwrap_or(position);
-        let id = piece.id.filter(|id| !id.is_empty());
-        let Function { name, arguments } = piece.function.unwrap_or_default();
-        let at = match self.open_call(index, id.as_deref()) {
+    pub(super) fn call(&mut self, position: u64, piece: &ToolCall<'_>) {
+        let index = piece.index.0.unwrap_or(position);
+        let at = match self.open_call(index, piece.id()) {
             Some(at) => {
-                self.add_to_name(at, name.as_deref().unwrap_or_default());
+                self.add_to_name(at, piece.name());
                 at
             }
             None => {
                 self.close_talk();
-                let call_id = id.unwrap_or_else(|| format!("call_{}_{}", self.name, self.items.len()));
-                let name = name.unwrap_or_default();
+                let call_id = match piece.id() {
+                    "" => format!("call_{}_{}", self.name, self.items.len()),
+                    id => id.to_owned(),
+                };
+                let name = piece.name().to_owned();
                 self.open("fc", Kind::Call(Call { index, call_id, name, arguments: String::new() }))
             }
         };
-        self.add_to_arguments(at, arguments.as_deref().unwrap_or_default());
+        self.add_to_arguments(at, &piece.arguments());
     }
 
     /// The open call an engine means by `index`. Some number all their calls zero: a new id is a new call.
-    fn open_call(&self, index: u64, id: Option<&str>) -> Option<usize> {
+    fn open_call(&self, index: u64, id: &str) -> Option<usize> {
         self.items.iter().rposition(|item| match &item.kind {
             Kind::Call(call) => {
                 item.status == Status::InProgress
                     && call.index == index
-                    && id.is_none_or(|id| id == call.call_id)
+                    && (id.is_empty() || id == call.call_id)
             }
             Kind::Reasoning(_) | Kind::Message(_) => false,
         })

@@ -1,9 +1,11 @@
 //! A request of the Responses API as one of chat completions.
 
 use super::conversation::messages;
-use super::place::{Fields, ObjectText, Path, Place};
 use super::tools::tools;
+use crate::chat::request::{NamedSchema, Request, ResponseFormat, Value};
 use crate::facts::RequestMistake;
+use crate::reading::{self, Fields, Json, Place, Placed, Words};
+use crate::writing::Text;
 
 /// Fields of chat completions for what a Responses request says in other words. Under these names they would be said
 /// twice, or ask for several answers where a response is one.
@@ -25,7 +27,7 @@ const CHAT_WORDS: [&str; 13] = [
 
 /// What `include` may name. All but the log probabilities are parts of items that no response here has, or has anyway:
 /// reasoning, which is given in full, needs no encrypted copy to be sent back.
-const LOGPROBS: &str = "message.output_text.logprobs";
+pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
 const INCLUDES: [&str; 8] = [
     LOGPROBS,
     "reasoning.encrypted_content",
@@ -51,30 +53,40 @@ const INCLUDES: [&str; 8] = [
 ///   (`previous_response_id`, `conversation`, `background`, `prompt`, references to items), tools that are not
 ///   functions, files, `truncation: "auto"`, reasoning that is encrypted or summarised.
 pub fn to_chat(body: &[u8]) -> Result<Vec<u8>, RequestMistake> {
-    let mut asked = Fields::read(body, &Path::Top)?;
+    let request = reading::request(body, Words::Chat)?;
+    let mut asked = request.fields()?;
+    let mut chat = Request::new(Words::Chat);
     refuse_state(&mut asked)?;
     let model = asked.take("model").ok_or(RequestMistake::Missing { field: "model" })?;
-    let chat = ObjectText::new().member("model", model.string()?);
-    let chat = chat.member("messages", &messages(&mut asked)?);
-    let chat = sampling(&mut asked, chat)?;
-    let chat = text(&mut asked, chat)?;
-    let chat = reasoning(&mut asked, chat)?;
+    chat.put("model", Value::Raw(model.text()?))?;
+    chat.put("messages", Value::Messages(messages(&mut asked)?))?;
+    sampling(&mut asked, &mut chat)?;
+    text(&mut asked, &mut chat)?;
+    reasoning(&mut asked, &mut chat)?;
     let tools = tools(&mut asked)?;
-    let chat = chat.maybe("tools", tools.tools.as_deref()).maybe("tool_choice", tools.choice.as_deref());
-    let chat = chat.maybe("parallel_tool_calls", tools.parallel);
-    let chat = streaming(&mut asked, chat)?;
-    extras(&asked, chat).map(ObjectText::end)
+    if !tools.tools.is_empty() {
+        chat.put("tools", Value::Tools(tools.tools))?;
+    }
+    if let Some(choice) = tools.choice {
+        chat.put("tool_choice", Value::ToolChoice(choice))?;
+    }
+    if let Some(parallel) = tools.parallel {
+        chat.put("parallel_tool_calls", Value::Flag(parallel))?;
+    }
+    streaming(&mut asked, &mut chat)?;
+    extras(asked, &mut chat)?;
+    Ok(chat.to_json())
 }
 
 /// What only a server with a memory can do, and what asks an engine for nothing.
 fn refuse_state(asked: &mut Fields<'_, '_>) -> Result<(), RequestMistake> {
     for field in ["previous_response_id", "conversation", "prompt", "context_management"] {
-        if let Some(place) = asked.take(field) {
-            return Err(place.refuse());
+        if let Some(found) = asked.take(field) {
+            return Err(found.refuse());
         }
     }
     if let Some(background) = asked.take("background")
-        && background.boolean()?
+        && background.flag()?
     {
         return Err(background.refuse());
     }
@@ -83,40 +95,41 @@ fn refuse_state(asked: &mut Fields<'_, '_>) -> Result<(), RequestMistake> {
     {
         return Err(truncation.refuse());
     }
-    asked.take("store").map(|store| store.boolean()).transpose()?;
+    asked.flag("store")?;
     // It bounds calls of the tools OpenAI runs, and none of those are accepted.
     asked.take("max_tool_calls").map(|calls| calls.count()).transpose()?;
     Ok(())
 }
 
-fn sampling(asked: &mut Fields<'_, '_>, mut chat: ObjectText) -> Result<ObjectText, RequestMistake> {
+fn sampling<'a>(asked: &mut Fields<'a, '_>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
     if let Some(cap) = asked.take("max_output_tokens") {
         cap.count()?;
-        chat = chat.member("max_tokens", cap.raw);
+        chat.put("max_tokens", Value::Raw(cap.json))?;
     }
     for field in ["temperature", "top_p"] {
         if let Some(value) = asked.take(field) {
-            chat = chat.member(field, value.number()?);
+            chat.put(field, Value::Raw(value.number()?))?;
         }
     }
     let wanted = includes_logprobs(asked)?;
     let top = asked.take("top_logprobs");
-    let count = top.as_ref().map(Place::count).transpose()?.unwrap_or(0);
+    let count = top.map(|top| top.count()).transpose()?.unwrap_or(0);
     if wanted || count > 0 {
-        chat = chat.member("logprobs", b"true");
-        chat = chat.maybe("top_logprobs", top.map(|top| top.raw));
+        chat.put("logprobs", Value::Flag(true))?;
+        if let Some(top) = top {
+            chat.put("top_logprobs", Value::Raw(top.json))?;
+        }
     }
-    Ok(chat)
+    Ok(())
 }
 
 fn includes_logprobs(asked: &mut Fields<'_, '_>) -> Result<bool, RequestMistake> {
     let Some(include) = asked.take("include") else { return Ok(false) };
     let mut wanted = false;
-    for (at, raw) in include.list()?.into_iter().enumerate() {
-        let place = Place { raw, path: Path::Item(&include.path, at) };
-        let name = place.word()?;
+    for item in include.items()? {
+        let name = item.word()?;
         if !INCLUDES.contains(&&*name) {
-            return Err(place.refuse());
+            return Err(item.refuse());
         }
         wanted |= name == LOGPROBS;
     }
@@ -124,94 +137,89 @@ fn includes_logprobs(asked: &mut Fields<'_, '_>) -> Result<bool, RequestMistake>
 }
 
 /// `text: {format, verbosity}`.
-fn text(asked: &mut Fields<'_, '_>, mut chat: ObjectText) -> Result<ObjectText, RequestMistake> {
-    let Some(text) = asked.take("text") else { return Ok(chat) };
+fn text<'a>(asked: &mut Fields<'a, '_>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
+    let Some(text) = asked.take("text") else { return Ok(()) };
     let mut text = text.fields()?;
-    if let Some(format) = text.take("format") {
-        chat = chat.maybe("response_format", response_format(&format)?.as_deref());
+    if let Some(format) = text.take("format")
+        && let Some(format) = response_format(&format)?
+    {
+        chat.put("response_format", Value::ResponseFormat(format))?;
     }
-    if let Some(verbosity) = text.take("verbosity") {
-        chat = chat.member("verbosity", verbosity.string()?);
+    if let Some(verbosity) = text.text("verbosity")? {
+        chat.put("verbosity", Value::Raw(verbosity))?;
     }
-    text.end()?;
-    Ok(chat)
+    text.end()
 }
 
 /// `{type, name, description, schema, strict}` as `{type, json_schema: {…}}`; `None` for text, which need not be asked
 /// for.
-fn response_format(place: &Place<'_, '_>) -> Result<Option<Vec<u8>>, RequestMistake> {
-    let mut format = place.fields()?;
+fn response_format<'a>(format: &Placed<'a, '_>) -> Result<Option<ResponseFormat<'a>>, RequestMistake> {
+    let mut format = format.fields()?;
     let kind = format.need("type", "a string")?;
-    let text = match &*kind.word()? {
+    let read = match &*kind.word()? {
         "text" => None,
-        "json_object" => Some(ObjectText::new().member("type", kind.raw).end()),
+        "json_object" => Some(ResponseFormat::JsonObject),
         "json_schema" => {
-            let mut schema = ObjectText::new().member("name", format.need("name", "a string")?.string()?);
-            if let Some(description) = format.take("description") {
-                schema = schema.member("description", description.string()?);
-            }
-            schema = schema.member("schema", format.need("schema", "an object")?.raw);
-            if let Some(strict) = format.take("strict") {
-                strict.boolean()?;
-                schema = schema.member("strict", strict.raw);
-            }
-            Some(ObjectText::new().member("type", kind.raw).member("json_schema", &schema.end()).end())
+            let json_schema = NamedSchema {
+                name: Text::Written(format.need_text("name")?),
+                description: format.text("description")?,
+                schema: format.need("schema", "an object")?.json,
+                strict: format.flag("strict")?,
+            };
+            Some(ResponseFormat::JsonSchema { json_schema })
         }
         _ => return Err(kind.refuse()),
     };
     format.end()?;
-    Ok(text)
+    Ok(read)
 }
 
 /// `reasoning: {effort, summary, …}`. A summary `auto` is whichever there is, and here there is none: the reasoning itself
 /// is in the answer. Who asks for a certain summary is refused.
-fn reasoning(asked: &mut Fields<'_, '_>, mut chat: ObjectText) -> Result<ObjectText, RequestMistake> {
-    let Some(reasoning) = asked.take("reasoning") else { return Ok(chat) };
+fn reasoning<'a>(asked: &mut Fields<'a, '_>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
+    let Some(reasoning) = asked.take("reasoning") else { return Ok(()) };
     let mut reasoning = reasoning.fields()?;
-    if let Some(effort) = reasoning.take("effort") {
-        chat = chat.member("reasoning_effort", effort.string()?);
+    if let Some(effort) = reasoning.text("effort")? {
+        chat.put("reasoning_effort", Value::Raw(effort))?;
     }
     for (field, usual) in
         [("summary", "auto"), ("generate_summary", "auto"), ("context", "auto"), ("mode", "standard")]
     {
-        if let Some(place) = reasoning.take(field)
-            && place.word()? != usual
+        if let Some(found) = reasoning.take(field)
+            && found.word()? != usual
         {
-            return Err(place.refuse());
+            return Err(found.refuse());
         }
     }
-    reasoning.end()?;
-    Ok(chat)
+    reasoning.end()
 }
 
-fn streaming(asked: &mut Fields<'_, '_>, mut chat: ObjectText) -> Result<ObjectText, RequestMistake> {
+fn streaming<'a>(asked: &mut Fields<'a, '_>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
     if let Some(options) = asked.take("stream_options") {
         let mut options = options.fields()?;
         // Padding against those who guess texts from the sizes of packets: a hint.
-        options.take("include_obfuscation").map(|hint| hint.boolean()).transpose()?;
+        options.flag("include_obfuscation")?;
         options.end()?;
     }
-    if let Some(stream) = asked.take("stream") {
-        let streams = stream.boolean()?;
-        chat = chat.member("stream", stream.raw);
+    if let Some(streams) = asked.flag("stream")? {
+        chat.put("stream", Value::Flag(streams))?;
         if streams {
-            chat = chat.member("stream_options", br#"{"include_usage":true}"#);
+            chat.put("stream_options", Value::Raw(Json::checked(r#"{"include_usage":true}"#)))?;
         }
     }
-    Ok(chat)
+    Ok(())
 }
 
 /// What chat completions call the same, and what neither API knows.
-fn extras(asked: &Fields<'_, '_>, chat: ObjectText) -> Result<ObjectText, RequestMistake> {
-    asked.left().try_fold(chat, |chat, (key, quoted, raw)| {
-        if CHAT_WORDS.contains(&key) {
-            if raw == b"null" {
-                return Ok(chat);
-            }
-            return Err(Place { raw, path: Path::Key(&Path::Top, key) }.refuse_unshown());
+fn extras<'a>(asked: Fields<'a, '_>, chat: &mut Request<'a>) -> Result<(), RequestMistake> {
+    for (name, json) in asked.rest() {
+        if !CHAT_WORDS.contains(&&*name) {
+            chat.put(name, Value::Raw(json))?;
+        } else if !json.is_null() {
+            return Err(Placed { json, at: Place::Body(Words::Chat).field(&name) }.refuse_unshown());
         }
-        Ok(chat.quoted_member(quoted, raw))
-    })
+    }
+    Ok(())
 }
 
 #[cfg(test)]

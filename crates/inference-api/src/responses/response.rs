@@ -1,8 +1,8 @@
 //! The response object (`Response`), as it stands at any time of its making.
 
-use super::chat::{CompletionDetails, PromptDetails, Usage};
 use super::echo::Echo;
 use super::items::{Item, Status};
+use crate::chat::answer::Usage;
 use serde::Serialize;
 use serde_json::Number;
 
@@ -128,21 +128,18 @@ struct OutputDetails {
 
 impl ResponseUsage {
     /// Counts an engine does not give are zero, and the total is the sum.
-    pub(super) fn of(usage: Usage) -> Self {
-        let input_tokens = usage.prompt_tokens.unwrap_or(0);
-        let output_tokens = usage.completion_tokens.unwrap_or(0);
-        let PromptDetails { cached_tokens, cache_write_tokens } =
-            usage.prompt_tokens_details.unwrap_or_default();
-        let CompletionDetails { reasoning_tokens } = usage.completion_tokens_details.unwrap_or_default();
+    pub(super) fn of(usage: &Usage) -> Self {
+        let (input_tokens, output_tokens) =
+            (usage.prompt_tokens.or_zero(), usage.completion_tokens.or_zero());
         Self {
             input_tokens,
             input_tokens_details: InputDetails {
-                cached_tokens: cached_tokens.unwrap_or(0),
-                cache_write_tokens: cache_write_tokens.unwrap_or(0),
+                cached_tokens: usage.cached_tokens().unwrap_or(0),
+                cache_write_tokens: usage.cache_write_tokens().unwrap_or(0),
             },
             output_tokens,
-            output_tokens_details: OutputDetails { reasoning_tokens: reasoning_tokens.unwrap_or(0) },
-            total_tokens: usage.total_tokens.unwrap_or(input_tokens.saturating_add(output_tokens)),
+            output_tokens_details: OutputDetails { reasoning_tokens: usage.reasoning_tokens().unwrap_or(0) },
+            total_tokens: usage.total_tokens.0.unwrap_or(input_tokens.saturating_add(output_tokens)),
         }
     }
 }

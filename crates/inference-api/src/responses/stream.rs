@@ -1,10 +1,10 @@
 //! Answers of chat completions as responses: whole, and as a stream of events.
 
-use super::chat::{Chat, Choice, Said};
 use super::echo::Echo;
-use super::items::{LogProb, Part};
+use super::items::{LogProb, LogProbs, Part};
 use super::output::Output;
 use super::response::{Ending, Head, Response, ResponseUsage};
+use crate::chat::answer::{ChatAnswer, Choice, Message};
 use serde::Serialize;
 
 /// Longest name taken from the id of an answer; those of engines are below fifty.
@@ -16,13 +16,13 @@ const NAME_CHARS_MAX: usize = 64;
 /// The response has the id of the answer with `resp_` for `chatcmpl-`; its items are numbered behind it (`rs_…_0`,
 /// `msg_…_1`, `fc_…_2`), as in a stream.
 pub fn answer_of_chat(body: &[u8], echo: &Echo) -> Option<Vec<u8>> {
-    let chat: Chat = serde_json::from_slice(body).ok()?;
-    let is_first = |choice: &Choice| choice.index == 0 && choice.message.is_some();
-    if chat.error.is_some() || !chat.choices.as_ref()?.iter().any(is_first) {
+    let chat = ChatAnswer::read(body)?;
+    if chat.error().is_some() {
         return None;
     }
+    chat.answer()?;
     let mut answer = Answer::new(false);
-    answer.take(chat, echo);
+    answer.take(&chat, echo);
     let ending = answer.end_output();
     let Answer { output, head, usage, .. } = &answer;
     let response = Response::new(&output.name, head, echo, &output.items);
@@ -73,13 +73,13 @@ impl StreamOfChat {
         if self.answer.stage == Stage::Ended {
             return Vec::new();
         }
-        let Ok(mut chat) = serde_json::from_slice::<Chat>(data) else {
+        let Some(chat) = ChatAnswer::read(data) else {
             return self.error("server_error", "expected a chunk of a chat completion, found something else");
         };
-        let error = chat.error.take();
-        self.answer.take(chat, &self.echo);
-        match error {
-            Some(error) => self.error("server_error", error.message()),
+        self.answer.take(&chat, &self.echo);
+        match chat.error().as_deref() {
+            Some("") => self.error("server_error", "the engine reported an error without saying which"),
+            Some(error) => self.error("server_error", error),
             None => self.answer.output.events.hand_over(),
         }
     }
@@ -132,46 +132,45 @@ impl Answer {
     }
 
     /// Takes a whole answer, or a chunk of one.
-    fn take(&mut self, chat: Chat, echo: &Echo) {
+    fn take(&mut self, chat: &ChatAnswer<'_>, echo: &Echo) {
         if self.stage == Stage::Waiting {
-            self.output.name = name_of(chat.id.as_deref().unwrap_or_default());
-            self.head.created = chat.created;
-            self.head.model = chat.model.filter(|model| !model.is_empty());
-            self.head.service_tier = chat.service_tier;
+            self.output.name = name_of(chat.id.as_str());
+            self.head.created = chat.created();
+            self.head.model = chat.model.said().filter(|model| !model.is_empty()).map(str::to_owned);
+            self.head.service_tier = chat.service_tier.said().map(str::to_owned);
             self.begin(echo);
         }
-        self.usage = chat.usage.map(ResponseUsage::of).or(self.usage.take());
-        let choices = chat.choices.into_iter().flatten();
-        choices.filter(|choice| choice.index == 0).for_each(|choice| self.take_choice(choice));
+        self.usage = chat.usage.get().map(ResponseUsage::of).or(self.usage.take());
+        chat.first().for_each(|choice| self.take_choice(choice));
     }
 
-    fn take_choice(&mut self, choice: Choice) {
-        let logprobs = choice.logprobs.and_then(|logprobs| logprobs.content).unwrap_or_default();
-        if let Some(said) = choice.message.or(choice.delta) {
-            self.hear(said, logprobs);
+    fn take_choice(&mut self, choice: &Choice<'_>) {
+        if let Some(said) = choice.message.get().or(choice.delta.get()) {
+            self.hear(said, choice);
         }
-        self.finish_reason = self.finish_reason.take().or(choice.finish_reason);
+        if self.finish_reason.is_none() {
+            self.finish_reason = choice.finish_reason.said().map(str::to_owned);
+        }
     }
 
     /// What one chunk says, in the order a response has: reasoning, text, refusal, calls.
-    fn hear(&mut self, mut said: Said, logprobs: Vec<LogProb>) {
+    fn hear(&mut self, said: &Message<'_>, choice: &Choice<'_>) {
         let (reasoning, content) = (said.reasoning(), said.content());
-        let calls = said.tool_calls.take().unwrap_or_default();
         // Some engines give log probabilities of reasoning and calls too; a response has a place for those of texts alone.
-        if content.is_some() || (reasoning.is_none() && calls.is_empty()) {
-            self.early.extend(logprobs);
+        if !content.is_empty() || (reasoning.is_empty() && said.tool_calls.is_empty()) {
+            self.early.extend(logprobs(choice));
         }
-        if let Some(text) = reasoning {
-            self.output.say(&Part::ReasoningText { text });
+        if !reasoning.is_empty() {
+            self.output.say(&Part::ReasoningText { text: reasoning.to_owned() });
         }
-        if content.is_some() || (!self.early.is_empty() && self.output.in_text()) {
+        if !content.is_empty() || (!self.early.is_empty() && self.output.in_text()) {
             let logprobs = std::mem::take(&mut self.early);
-            self.output.say(&Part::text(content.unwrap_or_default(), logprobs));
+            self.output.say(&Part::text(content.to_owned(), logprobs));
         }
-        if let Some(refusal) = said.refusal() {
-            self.output.say(&Part::Refusal { refusal });
+        if !said.refusal().is_empty() {
+            self.output.say(&Part::Refusal { refusal: said.refusal().to_owned() });
         }
-        for (position, call) in (0..).zip(calls) {
+        for (position, call) in (0..).zip(said.tool_calls.iter()) {
             self.output.call(position, call);
         }
     }
@@ -209,6 +208,12 @@ impl Answer {
         };
         events.say(kind, &OfResponse { response });
     }
+}
+
+/// Those of the text. Of the refusal a response has no place for them.
+fn logprobs(choice: &Choice<'_>) -> Vec<LogProb> {
+    let read = choice.logprobs.and_then(|raw| serde_json::from_str::<LogProbs>(raw.get()).ok());
+    read.and_then(|read| read.content).unwrap_or_default()
 }
 
 /// What an id of an answer has behind its kind (`chatcmpl-`, `cmpl-`), with nothing that would need escapes.

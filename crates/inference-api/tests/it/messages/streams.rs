@@ -242,3 +242,11 @@ fn an_error_of_the_engine_ends_the_stream() {
 fn a_stream_without_a_word_is_an_empty_message() {
     assert_eq!(all(&[])["content"], json!([]));
 }
+
+#[test]
+fn a_field_that_is_not_of_its_type_takes_no_other_with_it() {
+    let message = all(&[json!({"choices": [{"delta": {"content": "a", "reasoning": 7, "tool_calls": [
+        "x", {"index": 0, "id": 3, "function": {"name": "f", "arguments": {"k": 1}}}]}, "finish_reason": {}}], "usage": []})]);
+    let content = json!([{"type": "text", "text": "a"}, {"type": "tool_use", "id": "toolu_unnamed_0", "name": "f", "input": {"k": 1}}]);
+    assert_eq!((&message["content"], &message["stop_reason"]), (&content, &json!("tool_use")));
+}

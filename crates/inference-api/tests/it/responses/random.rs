@@ -191,6 +191,20 @@ proptest! {
     }
 }
 
+#[test]
+fn a_field_that_is_not_of_its_type_takes_no_other_with_it() {
+    let mut stream = StreamOfChat::new(Echo::of(br#"{"model":"m"}"#));
+    let chunk = json!({"id": [], "choices": [{"delta": {"content": "a", "refusal": 7, "tool_calls": [
+        "x", {"index": "?", "function": {"name": "f", "arguments": {"k": 1}}}]}}], "usage": "much"});
+    let mut told = stream.event(chunk.to_string().as_bytes());
+    told.extend(stream.end());
+    let told = events(&told);
+    let response = &told.last().unwrap().value["response"];
+    assert_eq!(response["status"], "completed");
+    assert_eq!(response["output"][0]["content"][0]["text"], "a");
+    assert_eq!(response["output"][1]["arguments"], "{\"k\":1}");
+}
+
 fn merged(one: &Value, other: &Value) -> Value {
     let all = [one, other].into_iter().filter_map(Value::as_object).flatten();
     Value::Object(all.map(|(key, value)| (key.clone(), value.clone())).collect())
