@@ -1,6 +1,6 @@
 # Thin on purpose: each target is one line that can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-all bench bench-gateway bench-stages bench-counting soak lint docs clean-demo requirements build
+.PHONY: help up demo test test-all bench bench-gateway bench-stages bench-counting bench-surfaces soak lint docs clean-demo requirements build
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
@@ -32,6 +32,11 @@ bench-stages: ## What each stage of a request costs, under callgrind, about two 
 bench-counting: ## What counting tokens costs beside `tokenizers`, half a minute (VOCABULARIES="NAME=TOKENIZER.json …")
 	cargo build --release --locked -p hermetic-tokenizer --example count
 	@$(PYTHON) scripts/bench_counting.py $(VOCABULARIES)
+	@$(PYTHON) scripts/quote_results.py
+
+bench-surfaces: ## What each surface and each translation costs beside forwarding byte for byte, a few seconds
+	cargo build --release --locked -p hermetic-bench
+	target/release/hermetic-bench surfaces --out bench/results
 	@$(PYTHON) scripts/quote_results.py
 
 soak: ## Millions of mixed requests, then every book compared (REQUESTS=200000: a minute)

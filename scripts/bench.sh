@@ -16,6 +16,7 @@ measure() { # measure NAME ARGUMENTS…
 cargo build --release --locked -p hermetic-bench -p hermetic
 measure ledger
 measure import
+measure surfaces
 
 echo "bench         the gateway is measured by \`make bench-gateway\`"
 

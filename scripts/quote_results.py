@@ -1,4 +1,4 @@
-"""Writes the figures of bench/results/{gateway,stages,counting,soak}.json into docs/performance.md, between the marks of each.
+"""Writes the figures of bench/results/{gateway,stages,counting,surfaces,soak}.json into docs/performance.md, between the marks of each.
 
 The page quotes a committed result and nothing else; so that it cannot drift, nobody types the figures.
 """
@@ -109,9 +109,21 @@ def counting():
     yield from table(["vocabulary", "text", "length", "µs a KiB", "`tokenizers`, µs a KiB", "times as fast"], lines)
 
 
+def surfaces():
+    result = Result("surfaces")
+    yield from result.origin()
+    lines = {}
+    for case, found in result.rows.items():
+        for system, metrics in found.items():
+            lines.setdefault(system, {})[case] = f"{shown(metrics['p50'])} / {shown(metrics['p99'])}"
+    cases = list(result.rows)
+    rows = ([system] + [found.get(case, "") for case in cases] for system, found in lines.items())
+    yield from table(["µs, p50 / p99"] + cases, rows)
+
+
 def main():
     page = PAGE.read_text()
-    for name, quote in (("gateway", gateway), ("stages", stages), ("counting", counting), ("soak", soak)):
+    for name, quote in (("gateway", gateway), ("stages", stages), ("counting", counting), ("surfaces", surfaces), ("soak", soak)):
         if not (ROOT / "bench" / "results" / f"{name}.json").exists():
             continue
         begin, end = f"<!-- {name}.json -->\n", f"<!-- end of {name}.json -->"

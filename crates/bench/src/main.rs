@@ -17,6 +17,7 @@ mod mock;
 mod moment;
 mod results;
 mod soak;
+mod surfaces;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -46,6 +47,8 @@ enum Benchmark {
     Ledger(ledger::Arguments),
     /// Millions of mixed requests, and then every book compared with every other.
     Soak(soak::Arguments),
+    /// What a surface costs, and its translation, beside forwarding byte for byte.
+    Surfaces(surfaces::Arguments),
     /// Import against `sha256sum` of the same files.
     Import,
     /// Put results that are there into one file.
@@ -67,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Benchmark::MockEngine(arguments) => mock::run(&arguments),
         Benchmark::Ledger(arguments) => ledger::run(&arguments, &out)?.write(&out),
         Benchmark::Soak(arguments) => soak::run(&arguments, &out)?.write(&out),
+        Benchmark::Surfaces(arguments) => surfaces::run(&arguments).write(&out),
         Benchmark::Import => import::run(&out)?.write(&out),
         Benchmark::Combine { name, parts } => results::Results::combine(&name, &parts, &out),
     }
