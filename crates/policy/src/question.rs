@@ -30,16 +30,19 @@ pub enum Action {
     Responses,
     /// To be told, with the answer, how the decision came about.
     Explain,
+    /// To have requests answered later, from a file: asked besides the surface's own action, for each of its lines.
+    Batch,
 }
 
 impl Action {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Messages,
         Self::Responses,
         Self::Explain,
+        Self::Batch,
     ];
 
     /// As written in policies and records.
@@ -51,6 +54,7 @@ impl Action {
             Self::Messages => "messages",
             Self::Responses => "responses",
             Self::Explain => "explain",
+            Self::Batch => "batch",
         }
     }
 
@@ -63,13 +67,13 @@ impl Action {
     pub fn generates(self) -> bool {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Messages | Self::Responses => true,
-            Self::Embeddings | Self::Explain => false,
+            Self::Embeddings | Self::Explain | Self::Batch => false,
         }
     }
 
     /// Whether policies count it as `infer`.
     pub fn is_surface(self) -> bool {
-        self != Self::Explain
+        !matches!(self, Self::Explain | Self::Batch)
     }
 }
 
@@ -93,7 +97,7 @@ pub struct ModelFacts<'a> {
 /// What a policy may know of the request itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Circumstances<'a> {
-    /// The API surface, also where the action is to explain.
+    /// The API surface, also where the action is none.
     pub surface: &'a str,
     pub stream: bool,
     /// How the caller classified the request; `None`: the site's default.
