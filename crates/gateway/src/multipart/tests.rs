@@ -1,3 +1,5 @@
+//! Forms as they come: cut anywhere, cut short, too long, or no forms at all.
+
 use super::*;
 use http_body::Frame;
 use proptest::prelude::*;
