@@ -1,6 +1,6 @@
 # Thin on purpose: each target is one line that can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-all bench bench-gateway bench-stages bench-counting bench-surfaces soak lint docs clean-demo requirements build
+.PHONY: help up demo test test-all test-long bench bench-gateway bench-stages bench-counting bench-surfaces soak lint docs clean-demo requirements build
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
@@ -17,7 +17,10 @@ demo: requirements build ## The whole story unattended, the enclave in a network
 test: ## Run the tests
 	cargo test --release --locked --workspace
 
-test-all: test demo ## Run the tests and the demo
+test-all: test test-long demo ## Run the tests, the long ones and the demo
+
+test-long: ## Ten thousand lines of a batch through two dozen kills
+	cargo test --release --locked -p hermetic -p hermetic-gateway --test it -- --ignored ten_thousand
 
 bench: ## Measure against a floor or a peer in the same run; results in bench/results
 	@sh scripts/bench.sh

@@ -103,13 +103,13 @@ def with_the_sdks(key):
     python = ROOT / ".hermetic" / "venv" / "bin" / "python"
     for script in sorted((ROOT / "tests" / "sdk" / "python").glob("*.py")):
         run(python, script, env=env)
-    say("sdk", "Python SDKs of OpenAI (chat, embeddings, Responses) and Anthropic (Messages): plain, streaming, errors")
+    say("sdk", "Python SDKs of OpenAI (chat, embeddings, Responses, batches) and Anthropic (Messages): plain, streaming, errors")
     node = ROOT / "tests" / "sdk" / "node"
     if not shutil.which("node") or not (node / "node_modules").exists():
         return say("sdk", "the Node SDKs are left out: Node.js is not installed here")
     for script in sorted(node.glob("*.mjs")):
         run("node", script, env=env)
-    say("sdk", "Node SDKs of OpenAI (chat, embeddings, Responses) and Anthropic (Messages): plain, streaming, errors")
+    say("sdk", "Node SDKs of OpenAI (chat, embeddings, Responses, batches) and Anthropic (Messages): plain, streaming, errors")
 
 
 # -- proving ----------------------------------------------------------------------------------------------------------

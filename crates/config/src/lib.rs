@@ -36,9 +36,10 @@ pub use settings::targets::{
     HedgeSettings, RoutingSettings, TargetSettings, TargetSource, Timeouts, VirtualModel,
 };
 pub use settings::{
-    CertificateMatch, CertificateRule, Classification, Config, EndpointCounting, EngineSettings, Gateway,
-    GatewayLimits, GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys, LedgerSettings, LimitsStore,
-    Log, Model, ModelMarks, ModelSource, ModelTerms, Network, Policy, QueueSettings, Throttle,
+    BatchSettings, CertificateMatch, CertificateRule, Classification, Config, EndpointCounting,
+    EngineSettings, Gateway, GatewayLimits, GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys,
+    LedgerSettings, LimitsStore, Log, Model, ModelMarks, ModelSource, ModelTerms, Network, Policy,
+    QueueSettings, Throttle,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::limits_store::OnLoss;

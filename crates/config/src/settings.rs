@@ -1,9 +1,11 @@
 //! The configuration as the rest of the program sees it: parsed types, defaults filled in, paths made whole.
 
+mod batches;
 mod limits;
 mod limits_store;
 mod queue;
 
+pub use batches::BatchSettings;
 pub use limits::ModelTerms;
 mod identity;
 mod tls;
@@ -51,6 +53,7 @@ pub struct Config {
     pub limits: Vec<hermetic_limits::Rule>,
     /// Where shared limits are counted.
     pub limits_store: Option<LimitsStore>,
+    pub batches: BatchSettings,
     pub ledger: LedgerSettings,
     pub import: Import,
     pub log: Log,
@@ -189,6 +192,7 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
             .map(|store| limits_store::convert(store, base))
             .transpose()
             .map_err(fail)?,
+        batches: batches::batches(&file.batches),
         ledger: LedgerSettings {
             durability: file.ledger.durability,
             relaxed_window: (file.ledger.relaxed_window.records.into(), file.ledger.relaxed_window.age.get()),

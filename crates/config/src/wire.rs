@@ -1,6 +1,7 @@
 //! The shape of the file. Doc comments here *are* the reference: `config explain`, the JSON Schema and
 //! `docs/configuration.md` print them. These types never leave the crate, apart from the plain enumerations.
 
+pub(crate) mod batches;
 mod identity;
 pub(crate) mod limits;
 pub(crate) mod limits_store;
@@ -68,6 +69,9 @@ pub(crate) struct File {
     /// Where limits that are `shared` are counted together with the other gateways of this site.
     #[serde(default)]
     pub(crate) limits_store: Option<limits_store::LimitsStore>,
+    /// Files, and batches of requests that are answered later.
+    #[serde(default)]
+    pub(crate) batches: batches::Batches,
     /// The record of everything that happens.
     pub(crate) ledger: Ledger,
     /// Bringing bundles in.
@@ -398,7 +402,7 @@ pub(crate) struct Ledger {
     /// would exceed it waits for the disk, as with `strict`.
     #[serde(default)]
     pub(crate) relaxed_window: RelaxedWindow,
-    /// Whether prompts and answers are kept besides their commitments. `none`: no content is kept anywhere.
+    /// Whether prompts and answers are kept besides their commitments. `none`: no content is kept, but for files and batches, which callers hand in to be kept.
     /// `encrypted`: each request's content is sealed into a file of its own in `content/` before the request is
     /// settled, and a request whose content cannot be kept is not answered.
     #[serde(default)]

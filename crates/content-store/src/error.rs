@@ -16,13 +16,27 @@ pub enum ContentError {
     Missing { request: RequestId },
     #[error("expected the content of the request {request} as it was sealed, found {found}")]
     Damaged { request: RequestId, found: &'static str },
+    #[error("expected `{name}` as it was sealed, found {found}")]
+    DamagedFile { name: String, found: &'static str },
+}
+
+impl ContentError {
+    /// Whether the disk has no room.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::File(FileError::DiskFull { .. }))
+    }
+
+    /// Whether there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::File(error) if error.is_not_found())
+    }
 }
 
 impl Diagnose for ContentError {
     fn code(&self) -> Code {
         match self {
             Self::File(_) | Self::Crypto { .. } => Code::new("E0620"),
-            Self::Damaged { .. } => Code::new("E0621"),
+            Self::Damaged { .. } | Self::DamagedFile { .. } => Code::new("E0621"),
             Self::Missing { .. } => Code::new("E0622"),
             Self::Memory => Code::new("E0840"),
         }
@@ -32,7 +46,7 @@ impl Diagnose for ContentError {
         match self {
             Self::File(_) => Some("check room and owner of `content/` in the state folder".to_owned()),
             Self::Crypto { .. } | Self::Memory => None,
-            Self::Damaged { .. } => {
+            Self::Damaged { .. } | Self::DamagedFile { .. } => {
                 Some("compare `keys/content.pem` with the copy that was kept when capture began".to_owned())
             }
             Self::Missing { .. } => Some(

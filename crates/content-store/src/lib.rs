@@ -1,7 +1,8 @@
-//! Prompts and answers on disk, sealed, one file a request.
+//! Prompts and answers on disk, sealed: one file a request, or files of any length.
 //!
 //! What it is for: where `ledger.capture: encrypted` keeps content. [`ContentStore::put`] makes the content of a
-//! request durable, [`ContentStore::get`] opens it again. What it must not know: what a prompt or an answer means, the
+//! request durable, [`ContentStore::get`] opens it again. [`SealedWriter`] and [`SealedReader`] keep what is longer than
+//! a request in the same way. What it must not know: what a prompt or an answer means, the
 //! ledger, who may read what.
 //!
 //! Invariants:
@@ -14,9 +15,11 @@
 mod error;
 mod file;
 mod seal;
+mod sealed;
 mod store;
 
 pub use error::ContentError;
 pub use file::{Content, Kept};
 pub use seal::ContentKey;
+pub use sealed::{Place, SealedReader, SealedWriter};
 pub use store::ContentStore;

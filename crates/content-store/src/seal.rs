@@ -93,7 +93,7 @@ impl FileKey {
         Ok(key.map(|key| Self(Zeroizing::new(key))))
     }
 
-    fn cipher(&self) -> Result<LessSafeKey, ContentError> {
+    pub(crate) fn cipher(&self) -> Result<LessSafeKey, ContentError> {
         let key = UnboundKey::new(&AES_256_GCM, self.0.as_ref());
         key.map(LessSafeKey::new).map_err(|_| ContentError::Crypto { action: "load the key of a file" })
     }

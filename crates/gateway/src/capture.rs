@@ -78,22 +78,31 @@ impl Outgoing {
         }
     }
 
-    /// Keeps the content, where that is configured. The commitment covers what leaves: `last` only if it may.
+    /// Keeps the content, where that is configured, and the answer to a line of a batch. The commitment covers what leaves:
+    /// `last`, which leaves under that status, only if it may.
     pub(crate) async fn leave(
         self,
         thread: &Thread,
         asked: &Asked,
         admitting: InLine,
-        last: Option<&Bytes>,
+        last: Option<(u16, &Bytes)>,
     ) -> Left {
         let Self { mut commitment, held } = self;
-        let last = last.map(Bytes::as_ref).unwrap_or_default();
+        let answered = last;
+        let last = answered.map(|(_, last)| last.as_ref()).unwrap_or_default();
         let kept = match (&thread.shared.capture, held) {
             (Some(store), Some(mut held)) => {
                 held.push(last);
                 keep(store.clone(), asked, admitting, held).await.map(|()| true)
             }
             _ => Ok(false),
+        };
+        let kept = match (kept, &asked.accepted.ticket, answered) {
+            (Ok(kept), Some(ticket), Some((status, body))) => {
+                let admitted = admitting.leaf();
+                ticket.keep(asked.accepted.request, admitted, (status, body)).await.map(|()| kept)
+            }
+            (kept, ..) => kept,
         };
         if kept.is_ok() {
             commitment.update(last);

@@ -1,5 +1,6 @@
 //! Starting and stopping: a listener and a runtime per thread, and a drain that loses no record.
 
+use crate::batches::Batches;
 use crate::commitment::CommitmentSecret;
 use crate::context::Shared;
 use crate::error::StartError;
@@ -47,6 +48,8 @@ pub struct GatewayParts {
     pub commitments: CommitmentSecret,
     /// Where prompts and answers are kept, sealed; `None`: nowhere.
     pub capture: Option<ContentStore>,
+    /// Files and batches; `None`: there are none.
+    pub batches: Option<Batches>,
     pub pages: PageLookup,
 }
 

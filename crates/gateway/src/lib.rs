@@ -15,8 +15,11 @@
 //! - prompts, answers and keys reach no log line, no error and no record: a record holds salted commitments;
 //! - everything a request may use is held before it is admitted, and what it used is charged when it is settled; what is
 //!   handed on of an answer never exceeds what was held;
-//! - where capture is configured, content is durably kept before the settling record, or the answer is withheld.
+//! - where capture is configured, content is durably kept before the settling record, or the answer is withheld;
+//! - a line of a batch is a request like any other, has one result, and is asked twice only if it was in flight when the
+//!   process died (`batches.rs`).
 
+mod batches;
 mod body;
 mod capture;
 mod client_io;
@@ -38,6 +41,7 @@ mod listing;
 mod memory;
 mod meter;
 mod metrics;
+mod multipart;
 mod options;
 mod pages;
 mod peer;
@@ -58,6 +62,7 @@ mod tls;
 mod trace;
 mod upstream;
 
+pub use batches::{BatchOptions, Batches, BatchesError};
 pub use commitment::{CommitmentSecret, Salt, commit};
 pub use counting::{CountSource, Counting, EngineCount};
 pub use error::StartError;

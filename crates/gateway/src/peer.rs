@@ -3,7 +3,7 @@
 use crate::tls::{Seen, Tls};
 use hermetic_clock::UnixMillis;
 use hermetic_identity::{CertificateError, CertificateFacts, CertificateRefusal, Source};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long a judgement of a certificate counts while nothing changes: revocation lists go overdue by themselves.
@@ -35,6 +35,11 @@ impl Peer {
     /// A connection without TLS, or without a certificate.
     pub(crate) fn plain(address: SocketAddr) -> Self {
         Self { source: Source::of(address.ip()), certificate: None }
+    }
+
+    /// No connection at all: what is asked on somebody's behalf later.
+    pub(crate) fn nobody() -> Self {
+        Self { source: Source::of(IpAddr::V4(Ipv4Addr::LOCALHOST)), certificate: None }
     }
 
     /// A connection over TLS, made under the material of this number.

@@ -9,12 +9,13 @@
 //!
 //! The stages in parentheses are places that later work fills.
 
+use crate::batches::LineRequest;
 use crate::body::AnswerBody;
 use crate::context::Thread;
 use crate::peer::Peer;
 use crate::refusal::Refused;
 use crate::respond;
-use crate::stage::read::Wanted;
+use crate::stage::read::{Asked, Wanted};
 use crate::stage::{accept, admit, authorize, count, exchange, identify, limit, queue, read, route, tokens};
 use hermetic_inference_api::{Surface, TokenTask};
 use http::{Request, Response};
@@ -35,6 +36,24 @@ pub(crate) async fn answer(
     let authenticated = identify::identify(thread, &accepted).await?;
     // read: memory for the body, then the body, capped and timed, and the facts it states.
     let asked = read::read(thread, accepted, authenticated, (Wanted::Answer, body)).await?;
+    on_from_asked(thread, asked).await
+}
+
+/// Answers one line of a batch: a request whose body is at hand and whose owner was identified before. Whether the
+/// credential still counts is asked again each time.
+pub(crate) async fn answer_line(
+    thread: &Rc<Thread>,
+    line: LineRequest,
+) -> Result<Response<AnswerBody>, Refused> {
+    let LineRequest { surface, headers, ticket, standing, body } = line;
+    let accepted = accept::line(thread, surface, headers, ticket)?;
+    let authenticated = identify::still(thread, &accepted, &standing)?;
+    let asked = read::taken(thread, accepted, authenticated, body)?;
+    on_from_asked(thread, asked).await
+}
+
+/// The way on of every request that is to be answered.
+async fn on_from_asked(thread: &Rc<Thread>, asked: Asked) -> Result<Response<AnswerBody>, Refused> {
     // authorize: Cedar's permit for this owner, surface and model. A refusal is put on record.
     let permitted = authorize::authorize(thread, asked).await?;
     // (guard input: detectors over every text span.)

@@ -10,7 +10,7 @@ use hermetic_policy::{Action, Agreement, Circumstances, Levels, ModelFacts, Prin
 use http::{HeaderMap, HeaderName};
 
 /// How the caller classifies what it sends.
-const X_CLASSIFICATION: HeaderName = HeaderName::from_static("x-hermetic-classification");
+pub(crate) const X_CLASSIFICATION: HeaderName = HeaderName::from_static("x-hermetic-classification");
 
 /// What a request says of itself. Made where the headers were checked.
 #[derive(Debug, Clone, Copy)]
@@ -18,11 +18,14 @@ pub(crate) struct Said<'a> {
     pub(crate) stream: bool,
     pub(crate) classification: Option<&'a str>,
     pub(crate) metadata: &'a [(String, String)],
+    /// It is a line of a batch.
+    pub(crate) in_batch: bool,
 }
 
 impl Said<'_> {
     /// Nothing: for what is asked before there is a request.
-    pub(crate) const NOTHING: Self = Self { stream: false, classification: None, metadata: &[] };
+    pub(crate) const NOTHING: Self =
+        Self { stream: false, classification: None, metadata: &[], in_batch: false };
 }
 
 impl<'a> Said<'a> {
@@ -31,6 +34,7 @@ impl<'a> Said<'a> {
             stream: asked.facts.stream,
             classification: stated_classification(&asked.accepted.headers),
             metadata: &asked.facts.metadata,
+            in_batch: asked.accepted.ticket.is_some(),
         }
     }
 }

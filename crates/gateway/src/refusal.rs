@@ -1,5 +1,6 @@
 //! Every reason for which a request is answered with an error of ours.
 
+use crate::batches::BatchRefusal;
 use crate::collect::CollectError;
 use crate::limit_refusal::LimitRefused;
 use crate::memory::MemoryError;
@@ -90,6 +91,8 @@ pub(crate) enum RefusalKind {
     Lagging,
     #[error("expected one host, and a body that is chunked or of declared length, found {found}")]
     Framing { found: String },
+    #[error("{0}")]
+    Batch(BatchRefusal),
     #[error("the system gives no random bytes")]
     NoRandomness,
 }
@@ -151,6 +154,7 @@ impl RefusalKind {
     pub(crate) fn field(&self) -> Option<&str> {
         match self {
             Self::Mistake(mistake) => mistake.field(),
+            Self::Batch(refusal) => refusal.field(),
             Self::PromptTooLong { field, .. } => Some(field),
             Self::UnknownModel { .. } | Self::WrongSurface { .. } | Self::OutOfScope { .. } => Some("model"),
             _ => None,
@@ -223,6 +227,7 @@ impl Diagnose for RefusalKind {
             Self::Lagging => Code::new("E0844"),
             Self::Framing { .. } => Code::new("E0845"),
             Self::Queue(error) => error.code(),
+            Self::Batch(refusal) => refusal.code(),
             Self::Identity(error) => error.code(),
             Self::Classification { .. } => Code::new("E0915"),
             Self::Policy(refusal) => refusal.code(),
@@ -243,6 +248,7 @@ impl Diagnose for RefusalKind {
                 Some("shorten the prompt, or ask a model with a longer context".to_owned())
             }
             Self::Identity(error) => error.hint(),
+            Self::Batch(refusal) => refusal.hint(),
             Self::Limit(refused) => refused.hint(),
             Self::OutOfScope { .. } => {
                 Some("use a key that is meant for this, or ask the operator for a wider one".to_owned())

@@ -1,6 +1,7 @@
 //! From a refusal, or an engine's answer, to an HTTP response. [`verdict`] is the one map from error to what the
 //! caller is told.
 
+use crate::batches::BatchRefusal;
 use crate::body::AnswerBody;
 use crate::collect::CollectError;
 use crate::context::Thread;
@@ -143,12 +144,22 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         // Too many of one caller is the caller's to mend; a wait that was too long is not.
         RefusalKind::Queue(QueueRefusal::Full { retry_after, .. }) => rate(*retry_after),
         RefusalKind::Queue(QueueRefusal::TooLong { retry_after, .. }) => busy(Blame::Operator, *retry_after),
+        RefusalKind::Batch(refusal) => batch_verdict(refusal),
         RefusalKind::NoRandomness => Verdict {
             status: S::INTERNAL_SERVER_ERROR,
             kind: "server_error",
             blame: Blame::Operator,
             retry_after: None,
         },
+    }
+}
+
+fn batch_verdict(refusal: &BatchRefusal) -> Verdict {
+    Verdict {
+        status: refusal.status(),
+        kind: refusal.kind(),
+        blame: if refusal.is_ours() { Blame::Operator } else { Blame::Caller },
+        retry_after: refusal.is_ours().then_some(5),
     }
 }
 
@@ -173,6 +184,11 @@ fn limit_blame(refused: &LimitRefused) -> Blame {
 impl RefusalKind {
     pub(crate) fn status(&self) -> StatusCode {
         verdict(self).status
+    }
+
+    /// Seconds after which the same request may succeed; `None` when repeating it is useless.
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        verdict(self).retry_after
     }
 
     pub(crate) fn to_body(&self) -> ErrorBody<'_> {

@@ -4,6 +4,12 @@
 mod answering;
 #[path = "it/answers.rs"]
 mod answers;
+#[path = "it/batch_kills.rs"]
+mod batch_kills;
+#[path = "it/batch_runs.rs"]
+mod batch_runs;
+#[path = "it/batches.rs"]
+mod batches;
 #[path = "it/budgets.rs"]
 mod budgets;
 #[path = "it/capture.rs"]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod api_key;
 mod audit;
+mod batch;
 mod bundle;
 mod config;
 pub(crate) mod enclave;
@@ -67,6 +68,8 @@ enum Command {
     ApiKey(api_key::Arguments),
     /// Read, prove, verify and check the ledger.
     Audit(audit::Arguments),
+    /// List, show and cancel batches.
+    Batch(batch::Arguments),
     /// Build, inspect, verify and import bundles.
     Bundle(bundle::Arguments),
     /// Check, describe and explain the configuration.
@@ -115,6 +118,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Reload(arguments) => reload::run(&arguments, context),
         Command::ApiKey(arguments) => api_key::run(&arguments, context),
         Command::Audit(arguments) => audit::run(&arguments, context),
+        Command::Batch(arguments) => batch::run(&arguments, context),
         Command::Bundle(arguments) => bundle::run(&arguments, context),
         Command::Config(arguments) => config::run(&arguments, context),
         Command::Key(arguments) => key::run(&arguments, context),

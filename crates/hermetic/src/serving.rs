@@ -220,6 +220,7 @@ fn start_gateway(
         metrics: Arc::clone(&parts.metrics),
         commitments: CommitmentSecret::from_bytes(secret.bytes()),
         capture: enclave.capture()?,
+        batches: Some(enclave.batches()?),
         pages: pages::manual(),
     });
     Ok(gateway.start()?)

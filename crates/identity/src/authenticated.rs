@@ -99,6 +99,11 @@ impl Authenticated {
     pub fn metadata(&self) -> &BTreeMap<MetadataName, MetadataValue> {
         &self.0.grants.metadata
     }
+
+    /// What the credential is limited to, and what else is known of its holder.
+    pub fn extent(&self) -> Extent {
+        self.0.grants.extent()
+    }
 }
 
 /// Why a text is neither a name nor a value of metadata.

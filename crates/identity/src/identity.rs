@@ -5,7 +5,7 @@ use crate::certificate::{CertificateFacts, CertificateRules};
 use crate::error::IdentifyError;
 use crate::keys::Keys;
 use crate::throttle::{Throttle, ThrottleOptions};
-use crate::token::Issuers;
+use crate::token::{Issuers, TokenRefusal};
 use hermetic_metadata::MetadataError;
 use std::sync::Arc;
 
@@ -70,5 +70,19 @@ impl Identity {
     /// On whose behalf whoever holds this certificate, whose chain was verified, asks.
     pub fn certificate(&self, facts: &CertificateFacts) -> Result<Authenticated, IdentifyError> {
         self.0.certificates.authenticate(facts).map_err(IdentifyError::Certificate)
+    }
+
+    /// Fails if the token that said so, or its subject, was revoked, or its issuer counts no more.
+    pub(crate) fn unrevoked(
+        &self,
+        caller: &Authenticated,
+        token: (&str, &str, Option<&str>),
+    ) -> Result<(), IdentifyError> {
+        let issuers = self.0.issuers.as_ref();
+        let checked = match issuers {
+            Some(issuers) => issuers.still(caller.credential(), token),
+            None => Err(TokenRefusal::UnknownIssuer.of(caller.credential())),
+        };
+        checked.map_err(IdentifyError::Token)
     }
 }

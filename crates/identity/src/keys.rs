@@ -127,15 +127,15 @@ impl Keys {
         if !key.matches(&entry.hash) {
             return Err(unknown);
         }
-        if let Some(at) = entry.revoked {
-            return Err(IdentifyError::Revoked { key: entry.id, at });
-        }
-        let now = self.0.clock.unix_millis();
-        if let Some(at) = entry.expires.filter(|&at| at <= now) {
-            return Err(IdentifyError::Expired { key: entry.id, at });
-        }
-        entry.used.touch(now);
-        Ok(entry.caller.clone())
+        entry.in_force(self.0.clock.unix_millis())
+    }
+
+    /// The holder of a key that was presented before.
+    pub fn holder(&self, key: KeyId) -> Result<Authenticated, IdentifyError> {
+        self.fresh()?;
+        let table = self.0.table.load();
+        let entry = table.keys.get(&key).ok_or(IdentifyError::Unknown { claimed: key })?;
+        entry.in_force(self.0.clock.unix_millis())
     }
 }
 
@@ -177,6 +177,18 @@ impl LastUse {
 }
 
 impl Entry {
+    /// Whose it is, if it counts now. That is a use of it.
+    fn in_force(&self, now: UnixMillis) -> Result<Authenticated, IdentifyError> {
+        if let Some(at) = self.revoked {
+            return Err(IdentifyError::Revoked { key: self.id, at });
+        }
+        if let Some(at) = self.expires.filter(|&at| at <= now) {
+            return Err(IdentifyError::Expired { key: self.id, at });
+        }
+        self.used.touch(now);
+        Ok(self.caller.clone())
+    }
+
     fn read(row: ApiKeyRow, used: Arc<LastUse>) -> Result<Self, MetadataError> {
         let scopes = Scopes {
             surfaces: each(&row.surfaces, "api_keys.surfaces", Surface::of_name)?,

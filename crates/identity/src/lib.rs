@@ -24,6 +24,7 @@ mod identity;
 mod issue;
 mod keys;
 mod scopes;
+mod standing;
 mod template;
 mod throttle;
 mod token;
@@ -42,6 +43,7 @@ pub use identity::Identity;
 pub use issue::{IssuedKey, KeyRequest, RANDOM_BYTES, draw};
 pub use keys::{Keys, USE_GRAIN};
 pub use scopes::{ModelPattern, Scopes};
+pub use standing::Standing;
 pub use template::{Template, TemplateError, Unfilled};
 pub use throttle::{Source, Throttle, ThrottleOptions};
 pub use token::{

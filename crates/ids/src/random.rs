@@ -10,8 +10,8 @@ pub enum IdError {
     Form { expected: &'static str, found: String },
 }
 
-/// Longest text of an id: a prefix of four and the digits of sixteen bytes.
-const TEXT_BYTES_MAX: usize = 36;
+/// Longest text of an id: a prefix of six and the digits of sixteen bytes.
+const TEXT_BYTES_MAX: usize = 38;
 
 /// An id's text, made on the stack: ids are written half a dozen times for every request.
 struct Text {
@@ -113,6 +113,10 @@ ids! {
     KeyId, 8, "key_", "key_<16 hex>";
     /// W3C Trace Context `trace-id`.
     TraceId, 16, "", "<32 hex>";
+    /// A file somebody uploaded, or that a batch ended in.
+    FileId, 16, "file-", "file-<32 hex>";
+    /// Many requests, handed in as one file.
+    BatchId, 16, "batch_", "batch_<32 hex>";
 }
 
 #[cfg(test)]
@@ -126,6 +130,7 @@ mod tests {
         assert!(id.to_string().parse::<KeyId>().is_err());
         assert!("req_ABABABABABABABABABABABABABABABAB".parse::<RequestId>().is_err());
         assert_eq!(id.to_string(), "req_abababababababababababababababab");
+        assert_eq!(BatchId::from_bytes([1; 16]).to_string(), format!("batch_{}", "01".repeat(16)));
         assert_eq!(serde_json::to_string(&KeyId::from_bytes([0x0f; 8])).unwrap(), "\"key_0f0f0f0f0f0f0f0f\"");
     }
 }

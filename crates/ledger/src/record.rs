@@ -6,15 +6,17 @@
 
 use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_digest::Digest;
-use hermetic_ids::{KeyId, ModelName, RequestId};
+use hermetic_ids::{BatchId, FileId, KeyId, ModelName, RequestId};
 use serde::{Deserialize, Serialize};
 
+mod batch;
 mod caller;
 mod decision;
 mod limit;
 mod release;
 mod request;
 
+pub use batch::{BatchCreated, BatchEnded, BatchLine, FileCreated};
 pub use caller::{Credential, Extent, IdentityRefused, Owner};
 pub use decision::{Facts, ModelFacts, PolicyChanged, PolicyCommit};
 pub use limit::{LimitCharge, LimitHold, LimitRefusal, LimitThreshold};
@@ -88,6 +90,8 @@ impl Record {
             Event::RequestSettled(event) => Some(event.request),
             Event::RequestRefused(event) => Some(event.request),
             Event::IdentityRefused(event) => event.request,
+            Event::FileCreated(event) => Some(event.request),
+            Event::BatchCreated(event) => Some(event.request),
             _ => None,
         }
     }
@@ -189,6 +193,24 @@ pub enum Event {
     /// A soft threshold of a limit was crossed, for the first time in its window.
     #[serde(rename = "limit.threshold")]
     LimitThreshold(LimitThreshold),
+    /// Somebody uploaded a file. Written before it can be seen.
+    #[serde(rename = "file.created")]
+    FileCreated(FileCreated),
+    /// A file was deleted by its project, or because its time was over. Written before it is.
+    #[serde(rename = "file.deleted")]
+    FileDeleted {
+        file: FileId,
+        /// Who asked for it; absent when its time was over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Credential>,
+    },
+    #[serde(rename = "batch.created")]
+    BatchCreated(BatchCreated),
+    /// No more lines of a batch are begun.
+    #[serde(rename = "batch.cancelled")]
+    BatchCancelled { batch: BatchId, by: String },
+    #[serde(rename = "batch.ended")]
+    BatchEnded(BatchEnded),
 }
 
 /// Written before what it says is in force.

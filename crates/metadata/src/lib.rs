@@ -1,7 +1,7 @@
 //! Rows in SQLite behind the seam PostgreSQL will use.
 //!
 //! What it is for: everything that is looked up by more than a digest: the import journal, releases and their
-//! artifacts, labels, API keys, revoked tokens, the monotonic floor. One module per noun, each with its row types and its queries.
+//! artifacts, labels, API keys, revoked tokens, files and batches, the monotonic floor. One module per noun, each with its row types and its queries.
 //! What it must not know: what rows are for. Whether a release may be promoted is the registry's question.
 //!
 //! Invariants:
@@ -17,7 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 mod api_keys;
+mod batches;
 mod error;
+mod files;
 mod floor;
 mod imports;
 mod labels;
@@ -27,7 +29,9 @@ mod revoked_tokens;
 mod row;
 
 pub use api_keys::ApiKeyRow;
+pub use batches::{BatchChange, BatchRow};
 pub use error::MetadataError;
+pub use files::{FileRow, Listing};
 pub use imports::{ImportRow, ImportState};
 pub use labels::{HeldLabel, LabelMove};
 pub use releases::{ArtifactFile, ArtifactRow, ReleaseRow};

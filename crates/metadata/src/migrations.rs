@@ -4,7 +4,7 @@ use crate::MetadataError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the database's `user_version` counts how many have been applied.
-const STEPS: &[&str] = &[SUPPLY, API_KEYS, CREDENTIALS];
+const STEPS: &[&str] = &[SUPPLY, API_KEYS, CREDENTIALS, BATCHES];
 
 const SUPPLY: &str = "
 CREATE TABLE generation (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
@@ -122,6 +122,38 @@ CREATE TABLE revoked_tokens (
     revoked_by TEXT NOT NULL,
     PRIMARY KEY (issuer, by_what, value)
 ) STRICT, WITHOUT ROWID;
+";
+
+const BATCHES: &str = "
+-- Files as callers see them. What is in them lies sealed beside the database.
+CREATE TABLE files (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    project TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_unix_ms INTEGER NOT NULL,
+    expires_unix_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX files_of_project ON files (project, seq);
+CREATE INDEX files_by_end ON files (expires_unix_ms);
+
+-- `document` is JSON: the batch as its state machine has it. `holder` is JSON: on whose behalf its lines are asked.
+-- `ended_unix_ms` is null while it has not ended.
+CREATE TABLE batches (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    project TEXT NOT NULL,
+    input TEXT NOT NULL,
+    document TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    created_unix_ms INTEGER NOT NULL,
+    ended_unix_ms INTEGER
+) STRICT;
+CREATE INDEX batches_of_project ON batches (project, seq);
+CREATE INDEX batches_that_run ON batches (seq) WHERE ended_unix_ms IS NULL;
 ";
 
 /// Applies the steps this database has not seen, each in its own transaction.

@@ -35,10 +35,12 @@ pub enum Action {
     ImageEdits,
     /// To be told, with the answer, how the decision came about.
     Explain,
+    /// To have requests answered later, from a file: asked besides the surface's own action, for each of its lines.
+    Batch,
 }
 
 impl Action {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
@@ -50,6 +52,7 @@ impl Action {
         Self::ImageGenerations,
         Self::ImageEdits,
         Self::Explain,
+        Self::Batch,
     ];
 
     /// As written in policies and records.
@@ -66,6 +69,7 @@ impl Action {
             Self::ImageGenerations => "images.generations",
             Self::ImageEdits => "images.edits",
             Self::Explain => "explain",
+            Self::Batch => "batch",
         }
     }
 
@@ -84,13 +88,14 @@ impl Action {
             | Self::Translations
             | Self::ImageGenerations
             | Self::ImageEdits
-            | Self::Explain => false,
+            | Self::Explain
+            | Self::Batch => false,
         }
     }
 
     /// Whether policies count it as `infer`.
     pub fn is_surface(self) -> bool {
-        self != Self::Explain
+        !matches!(self, Self::Explain | Self::Batch)
     }
 }
 
@@ -114,7 +119,7 @@ pub struct ModelFacts<'a> {
 /// What a policy may know of the request itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Circumstances<'a> {
-    /// The API surface, also where the action is to explain.
+    /// The API surface, also where the action is none.
     pub surface: &'a str,
     pub stream: bool,
     /// How the caller classified the request; `None`: the site's default.

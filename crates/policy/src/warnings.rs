@@ -65,7 +65,7 @@ fn covers(wider: &Policy, policy: &Policy) -> bool {
         wide.iter().any(|wide| {
             wide == narrow
                 || match name(wide).as_str() {
-                    "infer" => narrow_name != "explain",
+                    "infer" => !matches!(narrow_name.as_str(), "explain" | "batch"),
                     "generate" => generates(),
                     _ => false,
                 }

@@ -6,6 +6,7 @@
 //! Invariants: every label has a closed set of values (no key, subject, path or model a caller made up becomes a time
 //! series); nothing here opens a socket: metrics are rendered for whoever asks over the gateway's own listener.
 
+mod batches;
 mod gateway;
 mod identity;
 mod limits;
@@ -14,6 +15,7 @@ mod metrics;
 mod routing;
 mod shared_counters;
 
+pub use batches::BatchMetrics;
 pub use gateway::{
     CountedByLabel, GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection,
 };

@@ -1,5 +1,6 @@
 //! The registry behind `/metrics`.
 
+use crate::batches::BatchMetrics;
 use crate::gateway::GatewayMetrics;
 use crate::identity::IdentityMetrics;
 use crate::limits::LimitMetrics;
@@ -21,6 +22,7 @@ pub struct Metrics {
     pub gateway: GatewayMetrics,
     pub reload: ReloadMetrics,
     pub limits: LimitMetrics,
+    pub batches: BatchMetrics,
     pub identity: IdentityMetrics,
     pub routing: RoutingMetrics,
     pub shared_counters: Arc<SharedCountersMetrics>,
@@ -56,10 +58,11 @@ impl Metrics {
         let gateway = GatewayMetrics::register(&mut registry);
         let reload = ReloadMetrics::register(&mut registry);
         let limits = LimitMetrics::register(&mut registry);
+        let batches = BatchMetrics::register(&mut registry);
         let identity = IdentityMetrics::register(&mut registry);
         let routing = RoutingMetrics::register(&mut registry);
         let shared_counters = Arc::new(SharedCountersMetrics::register(&mut registry));
-        Self { registry, gateway, reload, limits, identity, routing, shared_counters }
+        Self { registry, gateway, reload, limits, batches, identity, routing, shared_counters }
     }
 
     /// The text a scraper reads.

@@ -1,5 +1,6 @@
 //! Accept: what can be said of a request before its body is read.
 
+use crate::batches::Ticket;
 use crate::collect::CollectError;
 use crate::context::Thread;
 use crate::explanation::Explanation;
@@ -8,6 +9,7 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::trace::Trace;
 use hermetic_ids::RequestId;
 use hermetic_inference_api::{Form, Surface};
+use hermetic_ledger::record::BatchLine;
 use http::{HeaderMap, Method, Request, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -32,8 +34,17 @@ pub(crate) struct Accepted {
     pub(crate) headers: HeaderMap,
     /// Where the caller asked to be told how the answer came about.
     pub(crate) explanation: Option<Explanation>,
+    /// The line of a batch that it stands for.
+    pub(crate) ticket: Option<Ticket>,
     /// Counted until the request has ended.
     pub(crate) _load: Load,
+}
+
+impl Accepted {
+    /// The line of a batch that it stands for, as records name it.
+    pub(crate) fn batch_line(&self) -> Option<BatchLine> {
+        self.ticket.as_ref().map(Ticket::line)
+    }
 }
 
 /// One of a thread's requests.
@@ -93,13 +104,51 @@ pub(crate) fn accept(
         return refuse(RefusalKind::Body(CollectError::TooLarge { cap }));
     }
     let (peer, headers) = (Arc::clone(peer), head.headers);
-    let accepted =
-        Accepted { request, peer, trace, span, surface, chance, started, headers, explanation, _load: load };
+    let ticket = None;
+    let accepted = Accepted {
+        request,
+        peer,
+        trace,
+        span,
+        surface,
+        chance,
+        started,
+        headers,
+        explanation,
+        ticket,
+        _load: load,
+    };
     Ok((accepted, body))
 }
 
+/// A line of a batch: a request that nobody holds a connection for. It has an id of its own each time it is asked.
+pub(crate) fn line(
+    thread: &Thread,
+    surface: Surface,
+    headers: HeaderMap,
+    ticket: Ticket,
+) -> Result<Accepted, Refused> {
+    let started = thread.shared.clock.monotonic();
+    let (request, trace, span, chance) =
+        draw_ids(&headers).ok_or_else(|| RefusalKind::NoRandomness.unnamed())?;
+    let load = Load::admit(thread).map_err(|kind| kind.of(request))?;
+    Ok(Accepted {
+        request,
+        peer: Arc::new(Peer::nobody()),
+        trace,
+        span,
+        surface,
+        chance,
+        started,
+        headers,
+        explanation: None,
+        ticket: Some(ticket),
+        _load: load,
+    })
+}
+
 /// Ids and chance of a request: one draw from the crypto library's generator.
-fn draw_ids(headers: &HeaderMap) -> Option<(RequestId, Trace, [u8; 8], u64)> {
+pub(crate) fn draw_ids(headers: &HeaderMap) -> Option<(RequestId, Trace, [u8; 8], u64)> {
     let mut random = [0u8; 48];
     aws_lc_rs::rand::fill(&mut random).ok()?;
     let (request, rest) = random.split_first_chunk::<16>()?;

@@ -98,6 +98,7 @@ pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
             prompt_tokens: Some(PromptTokens { count: reserved.prompt.tokens(), by: reserved.prompt.by() }),
             policy_commit: policy_commit(reserved.permit.revision()),
             facts: facts(&question),
+            batch: asked.accepted.batch_line(),
         }),
     };
     // From here on the record may be durable, so what is held is charged unless it is known what was used.

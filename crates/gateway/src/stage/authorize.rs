@@ -63,8 +63,15 @@ pub(crate) fn permit(
     if !who.scopes().permits(surface, &route.model) {
         return Err(RefusalKind::OutOfScope { model: route.model.clone(), surface });
     }
-    let question = question::question(who, (action_of(surface), surface), route, said);
-    thread.shared.authorizer.decide(&question).map_err(RefusalKind::Policy)
+    let decide = |action| {
+        let question = question::question(who, (action, surface), route, said);
+        thread.shared.authorizer.decide(&question).map_err(RefusalKind::Policy)
+    };
+    let permit = decide(action_of(surface))?;
+    if said.in_batch {
+        decide(Action::Batch)?;
+    }
+    Ok(permit)
 }
 
 /// Whether a request for this model on this surface would be let through here.
@@ -110,6 +117,7 @@ async fn record_refusal(
             model_digest: route.digest(),
             stream: asked.facts.stream,
             facts: facts(&question),
+            batch: asked.accepted.batch_line(),
         }),
     };
     let recorded = put_on_record(&thread.shared, &record).await;

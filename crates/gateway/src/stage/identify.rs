@@ -5,10 +5,10 @@
 
 use crate::context::Thread;
 use crate::peer::Peer;
-use crate::refusal::Refused;
+use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
 use crate::strangers;
-use hermetic_identity::{ApiKey, Authenticated, IdentifyError};
+use hermetic_identity::{ApiKey, Authenticated, IdentifyError, Standing};
 use hermetic_ids::RequestId;
 use http::{HeaderMap, HeaderName, header};
 
@@ -30,6 +30,17 @@ pub(crate) async fn identify_headers(
         // Boxed, as other ways that few requests take: each of the others would carry the room for it around.
         Err(error) => Err(Box::pin(strangers::turn_away(thread, peer, request, error)).await),
     }
+}
+
+/// On whose behalf a line of a batch is asked, if whoever handed the batch in may still ask. Nobody presents anything, so
+/// nobody is a stranger.
+pub(crate) fn still(
+    thread: &Thread,
+    accepted: &Accepted,
+    standing: &Standing,
+) -> Result<Authenticated, Refused> {
+    let who = thread.shared.identity.still(standing);
+    who.map_err(|error| RefusalKind::Identity(error).of(accepted.request))
 }
 
 async fn whose(thread: &Thread, peer: &Peer, headers: &HeaderMap) -> Result<Authenticated, IdentifyError> {

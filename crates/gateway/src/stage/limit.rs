@@ -212,6 +212,7 @@ async fn refuse(thread: &Thread, routed: &Routed, denied: LimitRefused) -> Refus
             } else {
                 record::Facts::default()
             },
+            batch: asked.accepted.batch_line(),
         }),
     };
     match thread.shared.ledger.submit(&record).await {

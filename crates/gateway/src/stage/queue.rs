@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The caller's wish; `batch` is always granted.
-const PRIORITY: &str = "x-hermetic-priority";
+pub(crate) const PRIORITY: &str = "x-hermetic-priority";
 
 /// Tokens a request without a cap of its own is expected to generate: the length of a usual answer.
 const EXPECTED_OUTPUT: u64 = 256;

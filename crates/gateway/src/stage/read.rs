@@ -13,7 +13,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 /// The header in which a caller says something of a request where it cannot in the body: `x-hermetic-metadata-NAME`.
-const METADATA_HEADER: &str = "x-hermetic-metadata-";
+pub(crate) const METADATA_HEADER: &str = "x-hermetic-metadata-";
 
 /// Copies of a body that are kept until its request is settled: as it came, and as it was edited for the engine.
 const COPIES: usize = 2;
@@ -63,7 +63,7 @@ impl Asked {
 
 pub(crate) async fn read(
     thread: &Thread,
-    mut accepted: Accepted,
+    accepted: Accepted,
     who: Authenticated,
     (wanted, mut body): (Wanted, Incoming),
 ) -> Result<Asked, Refused> {
@@ -71,6 +71,30 @@ pub(crate) async fn read(
         Ok(sent) => sent,
         Err(error) => return Err(RefusalKind::Body(error).of(accepted.request)),
     };
+    understand(thread, accepted, who, (wanted, sent))
+}
+
+/// A body that is at hand, in memory that is granted for it like for any other.
+pub(crate) fn taken(
+    thread: &Thread,
+    accepted: Accepted,
+    who: Authenticated,
+    body: String,
+) -> Result<Asked, Refused> {
+    let granted = thread.shared.memory.grant(Purpose::Body, body.len().saturating_mul(COPIES));
+    let grant = match granted {
+        Ok(grant) => grant,
+        Err(error) => return Err(RefusalKind::Body(CollectError::Memory(error)).of(accepted.request)),
+    };
+    understand(thread, accepted, who, (Wanted::Answer, grant.hold(Bytes::from(body))))
+}
+
+fn understand(
+    thread: &Thread,
+    mut accepted: Accepted,
+    who: Authenticated,
+    (wanted, sent): (Wanted, Bytes),
+) -> Result<Asked, Refused> {
     let request = accepted.request;
     let refuse = |kind: RefusalKind| kind.of(request);
     let mistake = |mistake| refuse(RefusalKind::Mistake(mistake));
@@ -140,7 +164,7 @@ fn understood(accepted: &Accepted, body: &[u8]) -> Result<RequestFacts, RequestM
 }
 
 /// The whole body, in memory that was granted before the first byte of it was read.
-async fn within_limits(thread: &Thread, body: &mut Incoming) -> Result<Bytes, CollectError> {
+pub(crate) async fn within_limits(thread: &Thread, body: &mut Incoming) -> Result<Bytes, CollectError> {
     let (terms, total) = {
         let options = thread.shared.options();
         let patience = options.body_timeout;

@@ -72,7 +72,7 @@ pub(crate) async fn settle(
     }
     let charges = reserved.tab.close(&facts, consumed, shared.clock.monotonic());
     let Left { answer, answer_bytes, kept } =
-        answer.leave(thread, &reserved.asked, admitting, last.as_ref()).await;
+        answer.leave(thread, &reserved.asked, admitting, last.as_ref().map(|last| (status, last))).await;
     let content_kept = matches!(kept, Ok(true));
     let unkept = kept.err().map(RefusalKind::Content);
     // The caller is not given the rest of an answer that had to be kept and is not.

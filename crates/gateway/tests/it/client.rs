@@ -75,6 +75,10 @@ impl Client {
         Self { sender, key: key.to_owned(), connection: tasks }
     }
 
+    pub(crate) fn authorization(&self) -> String {
+        format!("Bearer {}", self.key)
+    }
+
     pub(crate) fn request(&self, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
         Request::post(path)
             .header("host", "gateway")

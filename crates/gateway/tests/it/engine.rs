@@ -149,6 +149,12 @@ impl Engine {
         self.requests.recv().await.unwrap()
     }
 
+    /// The next request, if it comes within a moment.
+    pub(crate) async fn soon(&mut self) -> Option<Received> {
+        let moment = std::time::Duration::from_millis(100);
+        tokio::time::timeout(moment, self.requests.recv()).await.ok().flatten()
+    }
+
     pub(crate) fn nothing_arrived(&mut self) -> bool {
         self.requests.try_recv().is_err()
     }

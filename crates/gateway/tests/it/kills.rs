@@ -106,6 +106,7 @@ fn killed_gateway() {
         metrics: Arc::new(Metrics::new()),
         commitments,
         capture: None,
+        batches: None,
         pages: PageLookup::none(),
     })
     .start()

@@ -227,6 +227,7 @@ impl Site {
             metrics: Arc::new(Metrics::new()),
             commitments: CommitmentSecret::from_bytes(&SECRET),
             capture: None,
+            batches: None,
             pages: PageLookup::new(|path| {
                 (path == "/manual")
                     .then(|| Page { content_type: "text/html", body: bytes::Bytes::from_static(b"<h1>") })

@@ -61,6 +61,11 @@ impl StatePaths {
         self.root.join("content")
     }
 
+    /// Files and batches, sealed.
+    pub(crate) fn batches(&self) -> PathBuf {
+        self.root.join("batches")
+    }
+
     pub(crate) fn identity(&self) -> PathBuf {
         self.root.join("identity")
     }

@@ -8,6 +8,7 @@ use hermetic_config::Capture;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_content_store::{ContentKey, ContentStore};
 use hermetic_diagnostics::Report;
+use hermetic_gateway::{BatchOptions, Batches};
 use hermetic_keys::{Secret, SigningKey};
 use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_metadata::Metadata;
@@ -46,6 +47,23 @@ impl Enclave {
     pub(crate) fn content(&self) -> Result<ContentStore, Report> {
         let secret = Secret::load_or_generate(&self.paths.keys().join("content.pem"))?;
         Ok(ContentStore::open(&self.paths.content(), ContentKey::from_bytes(secret.bytes()))?)
+    }
+
+    /// Files and batches. For the process that serves alone: it removes what is left of those before it.
+    pub(crate) fn batches(&self) -> Result<Batches, Report> {
+        let secret = Secret::load_or_generate(&self.paths.keys().join("content.pem"))?;
+        let settings = &self.config.batches;
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let options = BatchOptions {
+            lines_max: settings.lines_max.into(),
+            file_bytes_max: settings.file_bytes_max,
+            project_bytes_max: settings.project_bytes_max,
+            in_flight: number(settings.in_flight),
+            in_flight_per_batch: number(settings.in_flight_per_batch),
+            retention: settings.retention,
+        };
+        let key = ContentKey::from_bytes(secret.bytes());
+        Ok(Batches::open(&self.paths.batches(), key, self.metadata()?, options)?)
     }
 
     pub(crate) fn metadata(&self) -> Result<Metadata, Report> {

@@ -72,6 +72,22 @@ impl Issuers {
         self.0.revoked.refresh()
     }
 
+    /// Whether what a token said, which was verified before, still counts.
+    pub(crate) fn still(
+        &self,
+        credential: &Credential,
+        (issuer, subject, id): (&str, &str, Option<&str>),
+    ) -> Result<(), TokenError> {
+        let inner = &*self.0;
+        if !inner.issuers.iter().any(|known| *known.settings.issuer == *issuer) {
+            return Err(TokenRefusal::UnknownIssuer.of(credential));
+        }
+        if inner.revoked.holds(issuer, subject, id) {
+            return Err(TokenRefusal::Revoked.of(credential));
+        }
+        Ok(())
+    }
+
     /// Reads keys that are due again. Call it every second or so.
     pub async fn look(&self) {
         for issuer in &self.0.issuers {

@@ -1,6 +1,8 @@
 //! What becomes of a request: admitted and settled, or refused.
 
-use super::{Commitment, Credential, Facts, LimitCharge, LimitHold, LimitRefusal, Owner, PolicyCommit};
+use super::{
+    BatchLine, Commitment, Credential, Facts, LimitCharge, LimitHold, LimitRefusal, Owner, PolicyCommit,
+};
 use hermetic_digest::Digest;
 use hermetic_ids::{ModelName, RequestId, TraceId};
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,9 @@ pub struct RequestAdmitted {
     pub policy_commit: Option<PolicyCommit>,
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub facts: Facts,
+    /// The line of a batch that asked. Absent when nobody's batch did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchLine>,
 }
 
 /// How many tokens a prompt is, and who says so.
@@ -198,4 +203,7 @@ pub struct RequestRefused {
     pub stream: bool,
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub facts: Facts,
+    /// The line of a batch that asked. Absent when nobody's batch did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchLine>,
 }

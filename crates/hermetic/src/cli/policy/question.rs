@@ -77,7 +77,8 @@ pub(super) struct Stated {
     #[arg(long = "tag", value_name = "NAME=VALUE")]
     #[serde(deserialize_with = "pairs")]
     tags: Option<Vec<Pair>>,
-    /// `explain` asks whether the caller may be told how decisions come about; else the surface is asked for.
+    /// `explain` asks whether the caller may be told how decisions come about, `batch` whether a line of a batch may ask; else
+    /// the surface is asked for.
     #[arg(long)]
     action: Option<String>,
 }
@@ -161,6 +162,7 @@ impl Stated {
         let surface = self.surface.unwrap_or_else(|| Action::ChatCompletions.as_str().to_owned());
         let action = match self.action.as_deref() {
             Some("explain") => Some(Action::Explain),
+            Some("batch") => Some(Action::Batch),
             Some(_) => None,
             None => Action::of_surface(&surface),
         };
