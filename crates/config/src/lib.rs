@@ -44,8 +44,8 @@ pub use settings::{
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::limits_store::OnLoss;
 pub use wire::{
-    Capture, ClientCertificates, CrlOverdue, Durability, Kind, LogFormat, LogLevel, StickTo, SurfaceName,
-    Tier, TokenAlgorithm, Tokenize,
+    Capture, ClientCertificates, CrlOverdue, Durability, Kind, LogFormat, LogLevel, Speaks, StickTo,
+    SurfaceName, Tier, TokenAlgorithm, Tokenize,
 };
 
 use std::path::Path;

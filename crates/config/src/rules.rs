@@ -106,7 +106,7 @@ fn one_source(model: &Node, i: usize, mistakes: &mut Vec<Mistake>) {
     let has_endpoint = model.get("endpoint").is_some();
     let (foreign, why): (&[&str], _) = if model.get("targets").is_some() {
         (
-            &["artifact", "label", "engine", "endpoint", "upstream_model"],
+            &["artifact", "label", "engine", "endpoint", "upstream_model", "speaks"],
             "a source in each of the `targets` and none beside them",
         )
     } else if has_endpoint {
@@ -116,8 +116,8 @@ fn one_source(model: &Node, i: usize, mistakes: &mut Vec<Mistake>) {
         )
     } else {
         (
-            &["upstream_model", "kind", "routing", "tokenizer", "tokenize", "context_tokens"],
-            "`upstream_model`, `kind`, `tokenizer`, `tokenize` and `context_tokens` only beside `endpoint`, `routing` only beside `targets`",
+            &["upstream_model", "speaks", "kind", "routing", "tokenizer", "tokenize", "context_tokens"],
+            "`upstream_model`, `speaks`, `kind`, `tokenizer`, `tokenize` and `context_tokens` only beside `endpoint`, `routing` only beside `targets`",
         )
     };
     for entry in entries.iter().filter(|entry| foreign.contains(&entry.key.as_str())) {

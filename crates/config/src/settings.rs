@@ -24,7 +24,7 @@ use crate::rules;
 use crate::schema::{self, Shape, View};
 use crate::tree::{Node, Value};
 use crate::units::ByteSize;
-use crate::wire::{self, Capture, Durability, Kind, LogFormat, LogLevel, Tier, Tokenize};
+use crate::wire::{self, Capture, Durability, Kind, LogFormat, LogLevel, Speaks, Tier, Tokenize};
 use hermetic_ids::{Label, ModelName};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,13 @@ pub enum ModelSource {
     /// A version in the registry, run by the embedded engine.
     Artifact { artifact: ModelName, label: Label, engine: EngineSettings },
     /// An OpenAI-compatible server. In sealed tiers its host lies inside the enclave.
-    Endpoint { base_url: Url, upstream_model: ModelName, kind: Kind, counting: EndpointCounting },
+    Endpoint {
+        base_url: Url,
+        upstream_model: ModelName,
+        speaks: Speaks,
+        kind: Kind,
+        counting: EndpointCounting,
+    },
     /// Several of either kind.
     Targets(VirtualModel),
 }
@@ -258,6 +264,7 @@ fn model(wire: wire::Model) -> Result<Model, String> {
         Some(endpoint) => ModelSource::Endpoint {
             base_url: formats::endpoint(&endpoint)?,
             upstream_model: wire.upstream_model.map_or(Ok(name.clone()), name_of)?,
+            speaks: wire.speaks.unwrap_or_default(),
             kind: wire.kind.unwrap_or_default(),
             counting: EndpointCounting {
                 tokenizer: wire.tokenizer.map(name_of).transpose()?,

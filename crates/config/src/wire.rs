@@ -275,6 +275,10 @@ pub(crate) struct Model {
     #[serde(default)]
     #[schemars(extend("format" = "model-name", "examples" = ["meta-llama/Llama-3.1-8B-Instruct"]))]
     pub(crate) upstream_model: Option<String>,
+    /// What the server behind `endpoint` speaks where chat is asked for. Whatever callers speak reaches it; what it has no
+    /// words for is refused.
+    #[serde(default)]
+    pub(crate) speaks: Option<Speaks>,
     /// What the server behind `endpoint`, or a virtual model, does. Default `chat`. Artifacts say it themselves.
     #[serde(default)]
     pub(crate) kind: Option<Kind>,
@@ -349,6 +353,19 @@ pub enum Kind {
     Transcription,
     /// Makes pictures, or edits them. For servers behind `endpoint`.
     Image,
+}
+
+/// What a server elsewhere speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speaks {
+    /// OpenAI's chat completions, at `/v1/chat/completions`.
+    #[default]
+    ChatCompletions,
+    /// Anthropic's Messages, at `/v1/messages`.
+    Messages,
+    /// OpenAI's Responses, at `/v1/responses`.
+    Responses,
 }
 
 /// Who counts the tokens of prompts for a server elsewhere.

@@ -68,6 +68,7 @@ pub use counting::{CountSource, Counting, EngineCount};
 pub use error::StartError;
 pub use gateway::{Adjust, Drained, Gateway, GatewayParts, Running};
 pub use hermetic_ids::ModelKind;
+pub use hermetic_inference_api::Dialect;
 pub use limiting::{Limiting, ModelTerms, OUTPUT_TOKENS_DEFAULT};
 pub use options::{Durability, GatewayOptions, Pace};
 pub use pages::{Page, PageLookup};

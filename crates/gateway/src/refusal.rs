@@ -137,6 +137,8 @@ impl RefusalKind {
     pub(crate) fn of_call(error: CallError) -> Self {
         match error {
             CallError::Answer(error) => Self::Answer(error),
+            CallError::Unsayable(mistake) => Self::Mistake(mistake),
+            CallError::Unheard(_) => Self::NoAnswer,
             error => Self::Call(error),
         }
     }
@@ -195,7 +197,9 @@ impl Diagnose for RefusalKind {
             )) => Code::new("E0807"),
             Self::Mistake(RequestMistake::Json(_) | RequestMistake::Form(_)) => Code::new("E0806"),
             Self::Mistake(RequestMistake::DuplicateKey { .. }) => Code::new("E0808"),
-            Self::Mistake(RequestMistake::Untranslatable { .. }) => Code::new("E0824"),
+            Self::Mistake(RequestMistake::Untranslatable { .. } | RequestMistake::Unsayable { .. }) => {
+                Code::new("E0824")
+            }
             Self::Mistake(_) => Code::new("E0809"),
             Self::OutOfScope { .. } => Code::new("E0908"),
             Self::UnknownModel { .. } => Code::new("E0810"),
@@ -210,6 +214,8 @@ impl Diagnose for RefusalKind {
                 | CallError::Request(_),
             ) => Code::new("E0814"),
             Self::Call(CallError::Upstream(UpstreamError::Broken(_))) => Code::new("E0815"),
+            Self::Call(CallError::Unsayable(_)) => Code::new("E0824"),
+            Self::Call(CallError::Unheard(_)) => Code::new("E0823"),
             Self::Call(CallError::Silent { .. }) => Code::new("E0816"),
             Self::Call(CallError::OutOfTime { .. }) => Code::new("E0822"),
             Self::Call(CallError::Answer(error)) | Self::Answer(error) => match error {

@@ -20,6 +20,8 @@ mod chaos;
 mod client;
 #[path = "it/counting.rs"]
 mod counting;
+#[path = "it/dialects.rs"]
+mod dialects;
 #[path = "it/engine.rs"]
 mod engine;
 #[path = "it/every_surface.rs"]

@@ -16,6 +16,7 @@
 mod answer;
 mod chat;
 mod continuation;
+mod dialect;
 mod edit;
 mod error_body;
 mod facts;
@@ -38,6 +39,7 @@ mod writing;
 pub use answer::{AnswerFacts, EventFacts, transcript_bytes};
 pub use chat::completion::AnswerMistake;
 pub use continuation::{Rewritten, StreamSoFar, may_continue};
+pub use dialect::{Dialect, EngineEvents};
 pub use edit::{ask_for_usage, cap_output, replace_model};
 pub use error_body::ErrorBody;
 pub use facts::{RequestFacts, RequestMistake};

@@ -206,7 +206,7 @@ enum WireError<'a> {
 }
 
 /// The text of an engine's error, in whichever of the usual shapes.
-fn reason(answer: &[u8]) -> String {
+pub(crate) fn reason(answer: &[u8]) -> String {
     let wire = serde_json::from_slice::<Wire<'_>>(answer).ok();
     let text = wire.and_then(|wire| match wire.error {
         Some(WireError::Text(text)) => Some(text),

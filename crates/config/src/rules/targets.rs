@@ -79,8 +79,8 @@ fn one_target<'a>(target: &'a Node, named: &HashSet<&str>) -> Vec<(&'a Node, Str
         return found;
     };
     let foreign: &[&str] = match *source {
-        "model" => &["label", "engine", "upstream_model"],
-        "artifact" => &["upstream_model"],
+        "model" => &["label", "engine", "upstream_model", "speaks"],
+        "artifact" => &["upstream_model", "speaks"],
         _ => &["label", "engine"],
     };
     for key in foreign {

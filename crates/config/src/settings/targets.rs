@@ -3,7 +3,7 @@
 use super::{EngineSettings, engine};
 use crate::formats::{self, HedgeDelay};
 use crate::wire::targets as wire;
-use crate::wire::{Kind, StickTo};
+use crate::wire::{Kind, Speaks, StickTo};
 use hermetic_ids::{Label, ModelName};
 use std::time::Duration;
 use url::Url;
@@ -42,6 +42,7 @@ pub enum TargetSource {
     Endpoint {
         base_url: Url,
         upstream_model: ModelName,
+        speaks: Speaks,
     },
 }
 
@@ -104,6 +105,7 @@ pub(super) fn target(wire: wire::Target, of: &ModelName) -> Result<TargetSetting
         (None, Some(endpoint), _) => TargetSource::Endpoint {
             base_url: formats::endpoint(&endpoint)?,
             upstream_model: wire.upstream_model.map_or(Ok(of.clone()), name_of)?,
+            speaks: wire.speaks.unwrap_or_default(),
         },
         (None, None, artifact) => TargetSource::Artifact {
             artifact: artifact.map_or(Ok(of.clone()), name_of)?,

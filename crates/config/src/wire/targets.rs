@@ -1,6 +1,6 @@
 //! Virtual models: several targets behind one name.
 
-use super::Engine;
+use super::{Engine, Speaks};
 use crate::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ pub(crate) struct Target {
     #[serde(default)]
     #[schemars(extend("format" = "model-name", "examples" = ["meta-llama/Llama-3.1-8B-Instruct"]))]
     pub(crate) upstream_model: Option<String>,
+    /// What the server behind `endpoint` speaks where chat is asked for.
+    #[serde(default)]
+    pub(crate) speaks: Option<Speaks>,
     /// Targets of a lower tier are used while any of them is available.
     #[serde(default)]
     #[schemars(range(min = 0, max = 15))]

@@ -3,6 +3,7 @@
 use super::RouteState;
 use super::target::{Availability, Target};
 use hermetic_digest::Digest;
+use hermetic_inference_api::Dialect;
 use hermetic_routing::{Budget, Chance, Quantiles, choose, drawn_share};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct PlannedTarget {
     pub digest: Option<Digest>,
     /// What the engine calls the model, where that is not what the caller wrote.
     pub upstream_name: Option<String>,
+    /// What the engine speaks.
+    pub dialect: Dialect,
     /// A lower tier is used up before a higher one is.
     pub tier: u8,
     /// Its part of the traffic within the tier; at least 1.
@@ -53,6 +56,7 @@ impl PlannedTarget {
             target,
             digest: None,
             upstream_name: None,
+            dialect: Dialect::default(),
             tier: 0,
             weight: 1,
             canary_percent: 0,

@@ -129,6 +129,9 @@ fn judge_error(error: &CallError) -> (AttemptOutcome, Ended, bool) {
         | CallError::Answer(CollectError::Silent { .. } | CollectError::Slow { .. }) => {
             (AttemptOutcome::Silent, Ended::Fault, true)
         }
+        // Another engine may have words for it.
+        CallError::Unsayable(_) => (AttemptOutcome::Rejected, Ended::Unknown, true),
+        CallError::Unheard(_) => (AttemptOutcome::Malformed, Ended::Fault, true),
         // Another engine would send as much.
         CallError::Answer(CollectError::TooLarge { .. }) => (AttemptOutcome::Malformed, Ended::Well, false),
         // The engine did its part, and another's answer would find no more room.

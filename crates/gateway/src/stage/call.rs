@@ -15,7 +15,8 @@ use crate::trace::TRACEPARENT;
 use crate::upstream::{EngineBody, Lease, UpstreamError};
 use bytes::Bytes;
 use hermetic_inference_api::{
-    AnswerFacts, Call, Event, EventScanner, Form, RequestFacts, ask_for_usage, cap_output, replace_model,
+    AnswerFacts, AnswerMistake, Dialect, EngineEvents, Event, Form, RequestFacts, RequestMistake,
+    ask_for_usage, cap_output, replace_model,
 };
 use hermetic_ledger::record::Outcome;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
@@ -23,6 +24,9 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The version of Messages that its translation speaks.
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 const FORM: HeaderValue = HeaderValue::from_static("multipart/form-data");
 
@@ -48,7 +52,7 @@ pub(crate) enum AnswerBytes {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) incoming: EngineBody,
-    pub(crate) scanner: EventScanner,
+    pub(crate) events: EngineEvents,
     /// What was read and belongs in front: comments, and the first event.
     pub(crate) read: Vec<Event>,
 }
@@ -78,6 +82,12 @@ pub(crate) enum CallError {
     Silent { after: Duration },
     #[error("the request cannot be put to the engine")]
     Request(#[source] http::Error),
+    /// The engine has no words for the request.
+    #[error("{0}")]
+    Unsayable(RequestMistake),
+    /// The engine answered something that chat completions have no words for.
+    #[error("expected an answer that can be told, found something else")]
+    Unheard(#[source] AnswerMistake),
     /// The answer began and did not come whole.
     #[error("the answer did not come whole")]
     Answer(CollectError),
@@ -106,9 +116,12 @@ impl CallError {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Answer(error) => error.outcome(),
-            Self::Upstream(_) | Self::Silent { .. } | Self::OutOfTime { .. } | Self::Request(_) => {
-                Outcome::EngineFailed
-            }
+            Self::Unsayable(_) => Outcome::Rejected,
+            Self::Unheard(_)
+            | Self::Upstream(_)
+            | Self::Silent { .. }
+            | Self::OutOfTime { .. }
+            | Self::Request(_) => Outcome::EngineFailed,
         }
     }
 }
@@ -145,9 +158,11 @@ pub(crate) async fn call(
         };
         let body = if is_stream(&head) {
             let waits = reserved.route.plan.has_choice() || planned.timeouts.first_token.is_some();
-            AnswerBytes::Stream(open(thread, incoming, waits.then_some(first)).await?)
+            let events = events(thread, planned.dialect);
+            AnswerBytes::Stream(open(thread, (incoming, events), waits.then_some(first)).await?)
         } else {
             let body = whole(thread, &mut incoming, patience.idle).await.map_err(CallError::Answer)?;
+            let body = heard(thread, planned.dialect, (head.status, body))?;
             let facts = AnswerFacts::of_answer(&body);
             AnswerBytes::Whole(body, facts, incoming.into_lease())
         };
@@ -192,14 +207,33 @@ fn is_stream(head: &AnswerHead) -> bool {
     head.status.is_success() && event_stream
 }
 
+/// The events of a stream that begins now.
+fn events(thread: &Thread, dialect: Dialect) -> EngineEvents {
+    EngineEvents::new(dialect, thread.shared.options().event_bytes_max, unix_seconds(thread))
+}
+
+fn unix_seconds(thread: &Thread) -> u64 {
+    thread.shared.clock.unix_millis() / 1_000
+}
+
+/// A plain answer in the words of chat completions. It is about as long as it was: the one word of a field is as long as
+/// the other.
+fn heard(thread: &Thread, dialect: Dialect, (status, body): (StatusCode, Bytes)) -> Result<Bytes, CallError> {
+    match dialect {
+        Dialect::ChatCompletions => Ok(body),
+        _ if !status.is_success() => Ok(dialect.hear_rejection(body)),
+        _ => dialect.hear(body, unix_seconds(thread)).map_err(CallError::Unheard),
+    }
+}
+
 /// Reads a stream up to its first event, if that comes before the client has to be given a sign of life.
-async fn open(thread: &Thread, incoming: EngineBody, wait: Option<Duration>) -> Result<Opened, CallError> {
-    let (event_bytes_max, keep_alive_interval) = {
-        let options = thread.shared.options();
-        (options.event_bytes_max, options.keep_alive_interval)
-    };
-    let scanner = EventScanner::new(event_bytes_max);
-    let mut opened = Opened { incoming, scanner, read: Vec::new() };
+async fn open(
+    thread: &Thread,
+    (incoming, events): (EngineBody, EngineEvents),
+    wait: Option<Duration>,
+) -> Result<Opened, CallError> {
+    let keep_alive_interval = thread.shared.options().keep_alive_interval;
+    let mut opened = Opened { incoming, events, read: Vec::new() };
     let Some(wait) = wait else { return Ok(opened) };
     let patience = wait.min(keep_alive_interval);
     match tokio::time::timeout(patience, opened.read_first()).await {
@@ -213,8 +247,7 @@ impl Opened {
     /// Cancel-safe: what was read is kept.
     async fn read_first(&mut self) -> Result<(), CollectError> {
         loop {
-            let next =
-                self.scanner.next_event().map_err(|large| CollectError::TooLarge { cap: large.cap })?;
+            let next = self.events.next_event().map_err(|large| CollectError::TooLarge { cap: large.cap })?;
             if let Some(event) = next {
                 let is_event = event.data().is_some();
                 self.read.push(event);
@@ -226,7 +259,7 @@ impl Opened {
             match self.incoming.frame().await {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        self.scanner.push(data);
+                        self.events.push(data);
                     }
                 }
                 Some(Err(_)) | None => return Err(CollectError::BrokenOff),
@@ -249,6 +282,9 @@ async fn send(
     put: Put<'_>,
 ) -> Result<Sent, CallError> {
     let (body, usage_is_ours) = body_for_engine(reserved, planned, put);
+    let call = reserved.asked.accepted.surface.call();
+    let most = thread.shared.limiting.terms(&reserved.route.model).output_tokens(None);
+    let body = planned.dialect.ask(call, &body, most).map_err(CallError::Unsayable)?;
     let request = || request_for_engine(reserved, planned, body.clone()).map_err(CallError::Request);
     let (shared, target) = (&thread.shared, &planned.target);
     let connect = planned.timeouts.connect;
@@ -298,12 +334,15 @@ fn request_for_engine(
     let target = &planned.target;
     let mut request = Request::builder()
         .method(Method::POST)
-        .uri(uri_for_engine(&target.base_path, accepted.surface.call())?)
+        .uri(uri_for_engine(&target.base_path, planned.dialect.path(accepted.surface.call()))?)
         .header(header::HOST, &target.host)
         .header(header::CONTENT_TYPE, content_type(accepted))
         .header("x-request-id", accepted.request.to_string());
     if let Some(trace) = accepted.trace.to_header(accepted.span) {
         request = request.header(TRACEPARENT, trace);
+    }
+    if planned.dialect == Dialect::Messages {
+        request = request.header("anthropic-version", ANTHROPIC_VERSION);
     }
     request.body(Full::new(body))
 }
@@ -316,9 +355,9 @@ fn content_type(accepted: &Accepted) -> HeaderValue {
     }
 }
 
-fn uri_for_engine(base_path: &str, call: Call) -> Result<Uri, http::Error> {
+fn uri_for_engine(base_path: &str, path: &'static str) -> Result<Uri, http::Error> {
     if base_path.is_empty() {
-        return Ok(Uri::from_static(call.path()));
+        return Ok(Uri::from_static(path));
     }
-    Ok(format!("{base_path}{}", call.path()).parse::<Uri>()?)
+    Ok(format!("{base_path}{path}").parse::<Uri>()?)
 }

@@ -21,7 +21,7 @@ use crate::stage::silence::{Silence, Silent};
 use crate::tab::Consumed;
 use crate::upstream::EngineBody;
 use bytes::Bytes;
-use hermetic_inference_api::{AnswerFacts, CutChunk, Event, EventFacts, EventScanner, Teller};
+use hermetic_inference_api::{AnswerFacts, CutChunk, Dialect, EngineEvents, Event, EventFacts, Teller};
 use hermetic_ledger::record::{AttemptOutcome, Outcome};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -262,10 +262,14 @@ impl<'a> Flow<'a> {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     silence = Silence::begins(Instant::now());
-                    self.source.opened.scanner.push(data);
+                    self.source.opened.events.push(data);
                 }
                 Some(Err(_)) => return self.leave(End::Failed(CollectError::BrokenOff)).await,
                 None => {
+                    self.source.opened.events.end();
+                    if let Some(end) = self.hand_on_events().await {
+                        return self.leave(end).await;
+                    }
                     let rest = self.rest();
                     return self.leave(End::Closed(rest)).await;
                 }
@@ -301,15 +305,14 @@ impl<'a> Flow<'a> {
 
     /// What was no whole event when the stream ended.
     fn rest(&mut self) -> Bytes {
-        let cap = self.thread.shared.options().event_bytes_max;
-        let scanner = std::mem::replace(&mut self.source.opened.scanner, EventScanner::new(cap));
-        scanner.finish().map(|event| event.raw).unwrap_or_default()
+        let none = EngineEvents::new(Dialect::default(), 0, 0);
+        std::mem::replace(&mut self.source.opened.events, none).finish()
     }
 
     /// Hands on the events that are complete. `Some` when one of them ends the stream.
     async fn hand_on_events(&mut self) -> Option<End> {
         loop {
-            let event = match self.source.opened.scanner.next_event() {
+            let event = match self.source.opened.events.next_event() {
                 Ok(Some(event)) => event,
                 Ok(None) => return None,
                 Err(too_large) => return Some(End::Failed(CollectError::TooLarge { cap: too_large.cap })),

@@ -2,11 +2,12 @@
 
 use super::error::ServeError;
 use hermetic_config::{
-    HedgeDelay, Kind, Model, ModelSource, RoutingSettings, StickTo, TargetSettings, TargetSource, Timeouts,
-    VirtualModel,
+    HedgeDelay, Kind, Model, ModelSource, RoutingSettings, Speaks, StickTo, TargetSettings, TargetSource,
+    Timeouts, VirtualModel,
 };
 use hermetic_gateway::{Counting, Fleet, Hedge, HedgeAfter, Plan, PlanRules, PlannedTarget, Route, Target};
 use hermetic_ids::{ModelKind, ModelName};
+use hermetic_inference_api::Dialect;
 use std::sync::Arc;
 use url::Url;
 
@@ -66,14 +67,23 @@ pub(crate) fn kind_of(kind: Kind) -> ModelKind {
     }
 }
 
+fn dialect(speaks: Speaks) -> Dialect {
+    match speaks {
+        Speaks::ChatCompletions => Dialect::ChatCompletions,
+        Speaks::Messages => Dialect::Messages,
+        Speaks::Responses => Dialect::Responses,
+    }
+}
+
 impl Endpoint {
     /// `None` when the model is not an endpoint.
     pub(super) fn of(model: &Model, fleet: &Fleet) -> Result<Option<Self>, ServeError> {
-        let ModelSource::Endpoint { base_url, upstream_model, kind, .. } = &model.source else {
+        let ModelSource::Endpoint { base_url, upstream_model, speaks, kind, .. } = &model.source else {
             return Ok(None);
         };
         let mut planned = endpoint(&model.name, (model.name.as_str(), base_url, upstream_model), fleet)?;
         planned.timeouts = timeouts([model.timeouts]);
+        planned.dialect = dialect(*speaks);
         let (name, kind) = (model.name.clone(), kind_of(*kind));
         Ok(Some(Self {
             model: name,
@@ -116,10 +126,11 @@ impl Virtual {
             let source = match &settings.source {
                 TargetSource::Model(name) => Source::Named(name.to_string()),
                 TargetSource::Artifact { .. } => Source::Named(worker_name(&model.name, settings)),
-                TargetSource::Endpoint { base_url, upstream_model } => {
+                TargetSource::Endpoint { base_url, upstream_model, speaks } => {
                     let mut planned =
                         endpoint(&model.name, (&settings.name, base_url, upstream_model), fleet)?;
                     planned.timeouts = timeouts([settings.timeouts, model.timeouts]);
+                    planned.dialect = dialect(*speaks);
                     Source::Endpoint(planned)
                 }
             };
