@@ -45,7 +45,7 @@ pub(super) fn tools<'a>(chat: &mut Fields<'a, '_>, asked: &mut Request<'a>) -> R
     let functions = asked::functions(chat)?;
     let one_at_a_time = chat.flag("parallel_tool_calls")? == Some(false);
     let place = chat.take("tool_choice");
-    let choice = place.map(|place| asked::choice(&place)).transpose()?;
+    let choice = place.map(|place| asked::choice(&place, &functions)).transpose()?;
     if let (Some(Choice::Allowed { .. }), Some(place)) = (&choice, place) {
         return Err(place.at.field("type").refuse("`allowed_tools`"));
     }

@@ -56,7 +56,7 @@ pub(super) fn reasoning<'a>(
 /// `tools`, `tool_choice`, `parallel_tool_calls`.
 pub(super) fn tools<'a>(chat: &mut Fields<'a, '_>, asked: &mut Request<'a>) -> Result<(), RequestMistake> {
     let functions = asked::functions(chat)?;
-    let choice = chat.take("tool_choice").map(|place| asked::choice(&place)).transpose()?;
+    let choice = chat.take("tool_choice").map(|place| asked::choice(&place, &functions)).transpose()?;
     let parallel = chat.flag("parallel_tool_calls")?;
     let any = !functions.is_empty();
     if any {
