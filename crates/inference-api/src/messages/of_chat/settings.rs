@@ -124,7 +124,9 @@ pub(super) fn without_effect(chat: &mut Fields<'_, '_>) -> Result<(), RequestMis
     {
         return Err(top.refuse());
     }
-    chat.must_be_empty("logprobs")?;
+    for name in ["logprobs", "prompt_logprobs"] {
+        chat.must_be_empty(name)?;
+    }
     // What is kept of the answer, what of the prompt is in a cache, and who is asking.
     chat.flag("store")?;
     chat.drop_all(&[

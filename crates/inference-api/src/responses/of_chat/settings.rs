@@ -7,10 +7,18 @@ use crate::facts::RequestMistake;
 use crate::reading::Fields;
 use crate::responses::request::LOGPROBS;
 
-/// The cap, and log probabilities. `temperature` and `top_p` are the same in both.
+/// The cap, log probabilities, and what is called the same in both and has to be of its type.
 pub(super) fn sampling<'a>(chat: &mut Fields<'a, '_>, asked: &mut Request<'a>) -> Result<(), RequestMistake> {
     if let Some(cap) = asked::cap(chat)? {
         asked.put("max_output_tokens", Value::Raw(cap))?;
+    }
+    for name in ["temperature", "top_p"] {
+        if let Some(value) = chat.take(name) {
+            asked.put(name, Value::Raw(value.number()?))?;
+        }
+    }
+    if let Some(stream) = chat.flag("stream")? {
+        asked.put("stream", Value::Flag(stream))?;
     }
     let wanted = chat.flag("logprobs")?.unwrap_or(false);
     let top = chat.take("top_logprobs");

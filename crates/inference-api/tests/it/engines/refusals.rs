@@ -78,6 +78,7 @@ fn what_messages_has_no_words_for_is_refused_where_it_stands() {
     let assistant = r#"{"role":"assistant","content":"a"}"#;
     for (fields, path, found) in [
         (r#""logprobs":true"#, "logprobs", "a truth value"),
+        (r#""prompt_logprobs":1"#, "prompt_logprobs", "a number"),
         (r#""top_logprobs":2"#, "top_logprobs", "a number"),
         (r#""verbosity":"low""#, "verbosity", "`low`"),
         (r#""service_tier":"flex""#, "service_tier", "`flex`"),
@@ -173,6 +174,12 @@ fn mistakes_name_the_place_what_was_expected_and_what_was_found() {
         (r#""tools":[{}]"#, "expected `tools[0].function` to be an object, found nothing"),
     ] {
         assert_eq!(of_messages(fields).unwrap_err().to_string(), message);
+        assert_eq!(of_responses(fields).unwrap_err().to_string(), message);
+    }
+    for (fields, message) in [
+        (r#""top_p":[]"#, "expected `top_p` to be a number, found an array"),
+        (r#""stream":1"#, "expected `stream` to be true or false, found a number"),
+    ] {
         assert_eq!(of_responses(fields).unwrap_err().to_string(), message);
     }
     let unknown = r#""tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"function":{"name":"g"}}]}}"#;
