@@ -2,6 +2,8 @@
 
 #[path = "it/engines.rs"]
 mod engines;
+#[path = "it/fuzz.rs"]
+mod fuzz;
 #[path = "it/messages.rs"]
 mod messages;
 #[path = "it/responses.rs"]

@@ -153,7 +153,7 @@ impl StreamToChat {
         if text.is_empty() && logprobs.is_none() {
             return;
         }
-        self.said.insert(talk.spot(event));
+        self.said.extend([talk.spot(event), talk.anywhere(event)]);
         match talk {
             Talk::Content => self.chunks.content(text, logprobs),
             Talk::Refusal => self.chunks.refusal(text),
@@ -185,9 +185,7 @@ impl StreamToChat {
         match Kind::of(item) {
             Ok(Kind::Call) => self.argue(event, item.arguments.as_str(), true),
             Ok(Kind::Reasoning) => {
-                let number = event.output_index.or_zero();
-                let shown = |(talk, item, _): &Spot| *talk == Talk::Reasoning && *item == number;
-                if !self.said.iter().any(shown) {
+                if !self.said.contains(&Talk::Reasoning.anywhere(event)) {
                     match reasoning(item) {
                         Ok(text) => self.say(Talk::Reasoning, event, &text),
                         Err(mistake) => self.fail(&mistake),
@@ -211,5 +209,10 @@ impl StreamToChat {
 impl Talk {
     fn spot(self, event: &Event<'_>) -> Spot {
         (self, event.output_index.or_zero(), event.content_index.or_zero())
+    }
+
+    /// In whichever part of the item.
+    fn anywhere(self, event: &Event<'_>) -> Spot {
+        (self, event.output_index.or_zero(), u64::MAX)
     }
 }

@@ -3,11 +3,14 @@
 use super::must_be_function;
 use crate::facts::RequestMistake;
 use crate::reading::{Fields, Json, Placed};
+use std::borrow::Cow;
 
 /// A function that the model may call.
 #[derive(Debug)]
 pub(crate) struct Function<'a> {
     pub(crate) name: Json<'a>,
+    /// The name as it reads.
+    known_as: Cow<'a, str>,
     pub(crate) description: Option<Json<'a>>,
     pub(crate) parameters: Option<Json<'a>>,
     pub(crate) strict: Option<bool>,
@@ -24,8 +27,10 @@ fn function<'a>(item: &Placed<'a, '_>) -> Result<Function<'a>, RequestMistake> {
     must_be_function(&mut tool)?;
     let function = tool.need("function", "an object")?;
     let mut function = function.fields()?;
+    let name = function.need("name", "a string")?;
     let read = Function {
-        name: function.need_text("name")?,
+        name: name.text()?,
+        known_as: name.word()?,
         description: function.text("description")?,
         parameters: function.take("parameters").map(|schema| schema.object("a JSON schema")).transpose()?,
         strict: function.flag("strict")?,
@@ -60,7 +65,10 @@ impl Choice<'_> {
     }
 }
 
-pub(crate) fn choice<'a>(place: &Placed<'a, '_>) -> Result<Choice<'a>, RequestMistake> {
+pub(crate) fn choice<'a>(
+    place: &Placed<'a, '_>,
+    functions: &[Function<'a>],
+) -> Result<Choice<'a>, RequestMistake> {
     if !place.json.is_object() {
         return match &*place.word()? {
             "auto" => Ok(Choice::Auto),
@@ -72,10 +80,10 @@ pub(crate) fn choice<'a>(place: &Placed<'a, '_>) -> Result<Choice<'a>, RequestMi
     let mut fields = place.fields()?;
     let kind = fields.need("type", "a string")?;
     let chosen = match &*kind.word()? {
-        "function" => Choice::Named(named(&mut fields)?),
+        "function" => Choice::Named(named(&mut fields, None)?),
         "allowed_tools" => {
             let allowed = fields.need("allowed_tools", "an object")?;
-            allowed_tools(&allowed)?
+            allowed_tools(&allowed, functions)?
         }
         _ => return Err(kind.refuse()),
     };
@@ -83,15 +91,29 @@ pub(crate) fn choice<'a>(place: &Placed<'a, '_>) -> Result<Choice<'a>, RequestMi
     Ok(chosen)
 }
 
-fn named<'a>(fields: &mut Fields<'a, '_>) -> Result<Json<'a>, RequestMistake> {
+/// `among`: the functions that may be named, where they are known.
+fn named<'a>(
+    fields: &mut Fields<'a, '_>,
+    among: Option<&[Function<'a>]>,
+) -> Result<Json<'a>, RequestMistake> {
     let function = fields.need("function", "an object")?;
     let mut function = function.fields()?;
-    let name = function.need_text("name")?;
+    let name = function.need("name", "a string")?;
+    if let Some(among) = among {
+        let known_as = name.word()?;
+        if !among.iter().any(|function| function.known_as == known_as) {
+            return Err(name.wrong("the name of a function in `tools`"));
+        }
+    }
     function.end()?;
-    Ok(name)
+    name.text()
 }
 
-fn allowed_tools<'a>(allowed: &Placed<'a, '_>) -> Result<Choice<'a>, RequestMistake> {
+/// As strictly as a request of Responses is read, which knows such choices too.
+fn allowed_tools<'a>(
+    allowed: &Placed<'a, '_>,
+    functions: &[Function<'a>],
+) -> Result<Choice<'a>, RequestMistake> {
     let mut allowed = allowed.fields()?;
     let mode = allowed.need("mode", "a string")?;
     let required = match &*mode.word()? {
@@ -104,8 +126,11 @@ fn allowed_tools<'a>(allowed: &Placed<'a, '_>) -> Result<Choice<'a>, RequestMist
     for tool in tools.items()? {
         let mut tool = tool.fields()?;
         must_be_function(&mut tool)?;
-        names.push(named(&mut tool)?);
+        names.push(named(&mut tool, Some(functions))?);
         tool.end()?;
+    }
+    if names.is_empty() {
+        return Err(tools.wrong("an array of at least one tool"));
     }
     allowed.end()?;
     Ok(Choice::Allowed { required, names })

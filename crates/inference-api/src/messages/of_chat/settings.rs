@@ -45,7 +45,7 @@ pub(super) fn tools<'a>(chat: &mut Fields<'a, '_>, asked: &mut Request<'a>) -> R
     let functions = asked::functions(chat)?;
     let one_at_a_time = chat.flag("parallel_tool_calls")? == Some(false);
     let place = chat.take("tool_choice");
-    let choice = place.map(|place| asked::choice(&place)).transpose()?;
+    let choice = place.map(|place| asked::choice(&place, &functions)).transpose()?;
     if let (Some(Choice::Allowed { .. }), Some(place)) = (&choice, place) {
         return Err(place.at.field("type").refuse("`allowed_tools`"));
     }
@@ -124,7 +124,9 @@ pub(super) fn without_effect(chat: &mut Fields<'_, '_>) -> Result<(), RequestMis
     {
         return Err(top.refuse());
     }
-    chat.must_be_empty("logprobs")?;
+    for name in ["logprobs", "prompt_logprobs"] {
+        chat.must_be_empty(name)?;
+    }
     // What is kept of the answer, what of the prompt is in a cache, and who is asking.
     chat.flag("store")?;
     chat.drop_all(&[

@@ -7,10 +7,18 @@ use crate::facts::RequestMistake;
 use crate::reading::Fields;
 use crate::responses::request::LOGPROBS;
 
-/// The cap, and log probabilities. `temperature` and `top_p` are the same in both.
+/// The cap, log probabilities, and what is called the same in both and has to be of its type.
 pub(super) fn sampling<'a>(chat: &mut Fields<'a, '_>, asked: &mut Request<'a>) -> Result<(), RequestMistake> {
     if let Some(cap) = asked::cap(chat)? {
         asked.put("max_output_tokens", Value::Raw(cap))?;
+    }
+    for name in ["temperature", "top_p"] {
+        if let Some(value) = chat.take(name) {
+            asked.put(name, Value::Raw(value.number()?))?;
+        }
+    }
+    if let Some(stream) = chat.flag("stream")? {
+        asked.put("stream", Value::Flag(stream))?;
     }
     let wanted = chat.flag("logprobs")?.unwrap_or(false);
     let top = chat.take("top_logprobs");
@@ -56,7 +64,7 @@ pub(super) fn reasoning<'a>(
 /// `tools`, `tool_choice`, `parallel_tool_calls`.
 pub(super) fn tools<'a>(chat: &mut Fields<'a, '_>, asked: &mut Request<'a>) -> Result<(), RequestMistake> {
     let functions = asked::functions(chat)?;
-    let choice = chat.take("tool_choice").map(|place| asked::choice(&place)).transpose()?;
+    let choice = chat.take("tool_choice").map(|place| asked::choice(&place, &functions)).transpose()?;
     let parallel = chat.flag("parallel_tool_calls")?;
     let any = !functions.is_empty();
     if any {

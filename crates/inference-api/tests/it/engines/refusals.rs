@@ -78,6 +78,7 @@ fn what_messages_has_no_words_for_is_refused_where_it_stands() {
     let assistant = r#"{"role":"assistant","content":"a"}"#;
     for (fields, path, found) in [
         (r#""logprobs":true"#, "logprobs", "a truth value"),
+        (r#""prompt_logprobs":1"#, "prompt_logprobs", "a number"),
         (r#""top_logprobs":2"#, "top_logprobs", "a number"),
         (r#""verbosity":"low""#, "verbosity", "`low`"),
         (r#""service_tier":"flex""#, "service_tier", "`flex`"),
@@ -89,7 +90,7 @@ fn what_messages_has_no_words_for_is_refused_where_it_stands() {
             "a string",
         ),
         (
-            r#""tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}"#,
+            r#""tools":[{"function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}}"#,
             "tool_choice.type",
             "`allowed_tools`",
         ),
@@ -175,6 +176,16 @@ fn mistakes_name_the_place_what_was_expected_and_what_was_found() {
         assert_eq!(of_messages(fields).unwrap_err().to_string(), message);
         assert_eq!(of_responses(fields).unwrap_err().to_string(), message);
     }
+    for (fields, message) in [
+        (r#""top_p":[]"#, "expected `top_p` to be a number, found an array"),
+        (r#""stream":1"#, "expected `stream` to be true or false, found a number"),
+    ] {
+        assert_eq!(of_responses(fields).unwrap_err().to_string(), message);
+    }
+    let unknown = r#""tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"function":{"name":"g"}}]}}"#;
+    let path = "tool_choice.allowed_tools.tools[0].function.name";
+    let message = format!("expected `{path}` to be the name of a function in `tools`, found a string");
+    assert_eq!(of_responses(unknown).unwrap_err().to_string(), message);
     let mistake = of_messages(r#""stop":7"#).unwrap_err();
     assert_eq!(mistake.to_string(), "expected `stop` to be a string or an array of strings, found a number");
     let mistake = of_responses(r#""seed":7"#).unwrap_err();

@@ -1,0 +1,6 @@
+//! `chat_answer` of the targets, for libFuzzer.
+#![no_main]
+
+use hermetic_inference_api_fuzz::chat_answer;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| chat_answer(data));
