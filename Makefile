@@ -1,6 +1,6 @@
 # Thin on purpose: each target is one line that can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-all bench bench-gateway bench-stages bench-counting soak lint docs clean-demo requirements build
+.PHONY: help up demo test test-all test-sdks test-vllm bench bench-gateway bench-stages bench-counting soak lint docs clean-demo requirements build
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
@@ -17,7 +17,14 @@ demo: requirements build ## The whole story unattended, the enclave in a network
 test: ## Run the tests
 	cargo test --release --locked --workspace
 
-test-all: test demo ## Run the tests and the demo
+test-sdks: requirements build ## Every client against the embedded engine and llama.cpp's server (reports/sdks.json, engines.json)
+	@$(PYTHON) scripts/test_engines.py embedded
+	@$(PYTHON) scripts/test_engines.py llama.cpp
+
+test-vllm: requirements build ## The same with vLLM on the processor: installs 6 GB
+	@$(PYTHON) scripts/test_engines.py vllm
+
+test-all: test demo test-sdks ## Everything but what needs vLLM
 
 bench: ## Measure against a floor or a peer in the same run; results in bench/results
 	@sh scripts/bench.sh
