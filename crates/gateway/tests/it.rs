@@ -16,6 +16,8 @@ mod client;
 mod counting;
 #[path = "it/engine.rs"]
 mod engine;
+#[path = "../../../tests/openai/exchange.rs"]
+mod exchange;
 #[path = "it/framing.rs"]
 mod framing;
 #[path = "it/issuer.rs"]
