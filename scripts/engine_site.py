@@ -19,18 +19,22 @@ CONTEXT_TOKENS = 2048
 
 POLICY = '@id("all-may-infer") permit (principal, action in Action::"infer", resource);\n'
 
-# The chat model as a virtual one: its targets are probed and their load is read, those of a model with one source are not.
+# `watched` and `breaks` are virtual models: targets are probed, a model with one source is not. The limit bounds nobody; what a
+# request is charged stands in its record, also when the engine never said what it used.
 CONFIG = """tier: air-gapped
 state_dir: state
 gateway: {{ listen: "127.0.0.1:{port}", drain_grace: 10s }}
 policy: {{ dir: policy }}
 ledger: {{ origin: engines.hermetic.example/ledger }}
+limits:
+  - {{ name: answers, limit: 1000000000, unit: output-tokens, window: day }}
 models:
   - name: {chat}
-    targets:
-      - {{ endpoint: "{chat_url}", upstream_model: {chat_name} }}
+    endpoint: "{chat_url}"
+    upstream_model: {chat_name}
     tokenize: engine
     context_tokens: {context}
+  - {{ name: watched, targets: [{{ model: {chat} }}] }}
   - {{ name: {embed}, kind: embedding, endpoint: "{embed_url}", upstream_model: {embed_name} }}
   - name: breaks
     targets:
@@ -134,11 +138,8 @@ def serving(enclave):
 # -- llama.cpp --------------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
-def llama_cpp(binary, chat_weights, embed_weights, folder):
+def llama_cpp(binary, version, chat_weights, embed_weights, folder):
     """Two of llama.cpp's servers, one a model, with their load metrics on."""
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True)
-    version = next((line.split(":", 1)[1].strip() for line in (said.stdout + said.stderr).splitlines()
-                    if line.startswith("version:")), "unknown")
     chat, embed = free_port(), free_port()
     common = ("--host", "127.0.0.1", "--metrics", "--threads", max(1, (os.cpu_count() or 2) - 1))
     asked = (binary, "--model", chat_weights, "--port", chat, "--ctx-size", 2 * CONTEXT_TOKENS, "--parallel", 2, "--jinja", *common)

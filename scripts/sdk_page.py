@@ -8,7 +8,7 @@ import json
 from demo_site import ROOT
 
 PAGE = ROOT / "docs" / "sdks.md"
-SIGNS = {"works": "✓", "refused": "refused", "not offered": "–"}
+SIGNS = {"works": "✓", "refused": "refused", "not done": "not done", "not offered": "–"}
 
 
 def rows_of(name):

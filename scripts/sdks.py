@@ -17,7 +17,7 @@ REPORT = ROOT / "reports" / "sdks.json"
 FRAMEWORKS = HOME / "frameworks"
 EMBEDDED = "the embedded engine"
 # From worst to best: a cell may only move to the right.
-RANKS = ("fails", "refused", "not offered", "works")
+RANKS = ("fails", "not done", "refused", "not offered", "works")
 # So that a hanging client is a failed one.
 CLIENT_SECONDS = 1200
 
@@ -36,6 +36,9 @@ ALL = [
     *(("node", SDK / "node" / name) for name in ("openai.mjs", "anthropic.mjs", "vercel.mjs")),
     *(python(name, FRAMEWORKS) for name in ("langchain_clients.py", "llamaindex_client.py", "litellm_client.py")),
 ]
+# The SDKs of the two vendors alone, and the features for which an engine has to force the form of a call.
+VENDORS = [*ALL[1:6]]
+TOOLS = ("tools", "tools, streamed", "several tool calls", "responses, tools")
 
 
 # -- installing -------------------------------------------------------------------------------------------------------
@@ -61,9 +64,9 @@ def install():
 
 # -- running ----------------------------------------------------------------------------------------------------------
 
-def rows_of(script, engine, env):
+def rows_of(script, engine, env, features):
     """One row a feature, as the script printed them."""
-    words = [str(word) for word in script]
+    words = [*(str(word) for word in script), *features]
     try:
         done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **env}, timeout=CLIENT_SECONDS)
     except subprocess.TimeoutExpired:
@@ -78,14 +81,15 @@ def rows_of(script, engine, env):
                "version": line["version"], **({"note": line["note"]} if line["note"] else {})}
 
 
-def ran(scripts, engine, base_url, key, chat=CHAT, embed=EMBED):
-    env = {"BASE_URL": base_url, "API_KEY": key, "CHAT_MODEL": chat, "EMBED_MODEL": embed, "PYTHONDONTWRITEBYTECODE": "1"}
+def ran(scripts, engine, base_url, key, features=()):
+    """The rows of `scripts`, of all their features or of some."""
+    env = {"BASE_URL": base_url, "API_KEY": key, "CHAT_MODEL": CHAT, "EMBED_MODEL": EMBED, "PYTHONDONTWRITEBYTECODE": "1"}
     rows = []
     for script in scripts:
         if script[0] == "node" and not shutil.which("node"):
             say("sdk", f"{script[1].name} is left out: Node.js is not installed here")
             continue
-        found = list(rows_of(script, engine, env))
+        found = list(rows_of(script, engine, env, features))
         rows += found
         works = sum(row["value"] == "works" for row in found)
         systems = ", ".join(dict.fromkeys(f"{row['system']} {row['version']}".strip() for row in found))

@@ -7,6 +7,7 @@ fails.
 
 import contextlib
 import json
+import re
 import shutil
 import struct
 import sys
@@ -20,12 +21,13 @@ from demo_site import BUNDLE, HOME, ROOT, Enclave, Failed, build_bundle, ceremon
 from exchanges import Relay
 
 REPORT = ROOT / "reports" / "engines.json"
-FOLDER = HOME / "engines"
+# One an engine: two may run side by side.
+FOLDER = HOME / "engines" / (sys.argv[1] if len(sys.argv) > 1 else "none")
 VLLM = HOME / "vllm"
 # The packages of vLLM for CPUs name a build of torch that their index does not have; the plain one of that version works.
 VLLM_VERSION, TORCH_VERSION = "0.32.0", "2.13.0"
 VLLM_BESIDES = ("gguf==0.19.0", "accelerate")
-RANKS = ("fails", "refused", "works")
+RANKS = ("fails", "not done", "refused", "works")
 
 
 # -- llama.cpp --------------------------------------------------------------------------------------------------------
@@ -44,11 +46,13 @@ def weights(architecture):
 
 @contextlib.contextmanager
 def llama_cpp():
-    binary = HOME / "llama-server" / "build" / "bin" / "llama-server"
+    binary, script = HOME / "llama-server" / "build" / "bin" / "llama-server", ROOT / "crates" / "bench" / "build-llama-server.sh"
+    # The server itself would tell the commit of whatever repository it was built in.
+    version = re.search(r"^version=(.*)$", script.read_text(), re.M).group(1)
     if not binary.exists():
         say("engine", "building llama.cpp's server, about a quarter of an hour on two cores")
-        run("sh", ROOT / "crates" / "bench" / "build-llama-server.sh", HOME / "llama-server")
-    with engine_site.llama_cpp(binary, weights("llama"), weights("bert"), FOLDER) as server:
+        run("sh", script, HOME / "llama-server")
+    with engine_site.llama_cpp(binary, version, weights("llama"), weights("bert"), FOLDER) as server:
         yield server
 
 
@@ -100,7 +104,9 @@ def result(call, asker):
     except engine_checks.Refused as refused:
         message = json.loads(str(refused)).get("error", {}).get("message", str(refused))
         return "refused", message.splitlines()[0][:200]
-    except (Failed, KeyError, IndexError, ValueError) as error:
+    except engine_checks.NotDone as error:
+        return "not done", str(error)
+    except (Failed, LookupError, TypeError, ValueError) as error:
         return "fails", f"{type(error).__name__}: {error}"[:600]
 
 
@@ -124,7 +130,7 @@ def write(server, rows):
     kept = [row for row in report["rows"] if row["system"] != server.engine]
     table = sorted([*kept, *rows], key=lambda row: row["system"])
     ratios = {f"{value}, {system}": sum(row["value"] == value for row in table if row["system"] == system)
-              for system in dict.fromkeys(row["system"] for row in table) for value in ("works", "refused")}
+              for system in dict.fromkeys(row["system"] for row in table) for value in RANKS[1:]}
     REPORT.write_text(json.dumps({"name": "engines", "rows": table, "ratios": ratios}, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -139,10 +145,10 @@ def of_the_embedded_engine():
 
 
 def clients(front, server, key):
-    """All clients, through the relay that keeps their exchanges; vLLM on two cores takes too long for the frameworks."""
-    scripts = sdks.ALL if server.engine != "vLLM" else sdks.ALL[:4]
+    """Every client; with vLLM, which takes seconds an answer on two cores, what no other engine does for the demo's model."""
+    what = (sdks.VENDORS, sdks.TOOLS) if server.engine == "vLLM" else (sdks.ALL, ())
     with Relay(front.port, FOLDER / "exchanges.jsonl") as relay:
-        return sdks.ran(scripts, server.engine, relay.base_url, key)
+        return sdks.ran(what[0], server.engine, relay.base_url, key, what[1])
 
 
 def of_a_server(engine):

@@ -35,6 +35,14 @@ export function claim(holds, ...found) {
   if (!holds) throw new Error(`unmet: ${found.map((item) => JSON.stringify(item)?.slice(0, 400)).join(" ")}`);
 }
 
+class NotDone extends Error {}
+
+// The calls of an answer that had to make one.
+export function made(calls) {
+  if (!calls?.length) throw new NotDone("text instead of a call");
+  return calls;
+}
+
 export function isWeather(given) {
   const value = typeof given === "string" ? JSON.parse(given) : given;
   claim(["Paris", "Rome"].includes(value.city) && Object.keys(value).length === 1, value);
@@ -72,6 +80,7 @@ async function checked({ call, refusal, reason }) {
   try {
     await call();
   } catch (error) {
+    if (error instanceof NotDone) return ["not done", error.message];
     const code = refusal(error);
     if (code) return ["refused", String(code)];
     console.error(error);

@@ -3,7 +3,7 @@
 import OpenAI from "openai";
 import {
   API_KEY, BASE_URL, CHAT_MODEL, EMBED_MODEL, MOOD, MOOD_QUESTION, PROMPT, STRANGER, TEXT, TEXTS, WEATHER, WEATHER_QUESTION, alike,
-  all, claim, feature, isMood, isWeather, notOffered, refused, report,
+  all, claim, feature, isMood, isWeather, made, notOffered, refused, report,
 } from "./features.mjs";
 
 const client = new OpenAI({ baseURL: BASE_URL, apiKey: API_KEY, timeout: 300_000, maxRetries: 0 });
@@ -12,7 +12,7 @@ const no = (error) => error instanceof OpenAI.BadRequestError && error.code;
 const ask = { model: CHAT_MODEL, messages: PROMPT, max_tokens: 24, temperature: 0, seed: 7 };
 const forced = {
   ...ask, max_tokens: 200, messages: [{ role: "user", content: WEATHER_QUESTION }], tool_choice: "required",
-  tools: [{ type: "function", function: { name: "get_weather", description: "The weather in a city.", parameters: WEATHER } }],
+  tools: [{ type: "function", function: { name: "get_weather", description: "The weather in a city.", parameters: WEATHER, strict: true } }],
 };
 const schema = { name: "mood", strict: true, schema: MOOD };
 
@@ -46,8 +46,7 @@ feature("leaving a stream", async () => {
 
 feature("tools", async () => {
   const { choices: [choice] } = await chat.create(forced);
-  claim(choice.finish_reason === "tool_calls", choice);
-  choice.message.tool_calls.forEach((call) => isWeather(call.function.arguments));
+  made(choice.message.tool_calls).forEach((call) => isWeather(call.function.arguments));
   const results = choice.message.tool_calls.map(({ id }) => ({ role: "tool", tool_call_id: id, content: "sunny" }));
   const messages = [...forced.messages, choice.message, ...results];
   claim((await chat.create({ ...forced, messages, tool_choice: "none" })).choices[0].message.content);
@@ -55,7 +54,7 @@ feature("tools", async () => {
 
 feature("tools, streamed", async () => {
   const answer = await chat.stream({ ...forced, parallel_tool_calls: false }).finalChatCompletion();
-  isWeather(answer.choices[0].message.tool_calls[0].function.arguments);
+  isWeather(made(answer.choices[0].message.tool_calls)[0].function.arguments);
 }, no);
 
 // Both calls are in the conversation already: whether a small model calls twice by itself is its own affair.
@@ -66,8 +65,7 @@ feature("several tool calls", async () => {
   const results = calls.map(({ id }) => ({ role: "tool", tool_call_id: id, content: "sunny" }));
   const messages = [...forced.messages, { role: "assistant", content: null, tool_calls: calls }, ...results];
   const { choices: [choice] } = await chat.create({ ...forced, messages, parallel_tool_calls: true });
-  claim(choice.finish_reason === "tool_calls", choice);
-  choice.message.tool_calls.forEach((call) => isWeather(call.function.arguments));
+  made(choice.message.tool_calls).forEach((call) => isWeather(call.function.arguments));
 }, no);
 
 feature("JSON schema", async () => {
@@ -139,7 +137,7 @@ feature("responses, streamed", async () => {
 
 feature("responses, tools", async () => {
   const answer = await client.responses.create(respondWithTool);
-  isWeather(answer.output.find((item) => item.type === "function_call").arguments);
+  isWeather(made(answer.output.filter((item) => item.type === "function_call"))[0].arguments);
 }, no);
 
 feature("responses, JSON schema", async () => {

@@ -6,7 +6,7 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, Output, embedMany, generateText, jsonSchema, streamText, tool } from "ai";
 import {
   API_KEY, BASE_URL, CHAT_MODEL, EMBED_MODEL, MOOD, MOOD_QUESTION, STRANGER, TEXT, TEXTS, WEATHER, WEATHER_QUESTION, alike, all, claim,
-  feature, isMood, isWeather, notOffered, refused, report,
+  feature, isMood, isWeather, made, notOffered, refused, report,
 } from "./features.mjs";
 
 // Its notices about fields that a provider does not know are for people, not for this output.
@@ -20,7 +20,7 @@ const forced = {
 };
 
 function isCall(calls) {
-  claim(calls.length && calls[0].toolName === "get_weather", calls);
+  claim(made(calls)[0].toolName === "get_weather", calls);
   calls.forEach((call) => isWeather(call.input));
 }
 

@@ -4,11 +4,12 @@ import json
 import subprocess
 
 from features import (API_KEY, BASE_URL, CHAT_MODEL, EMBED_MODEL, MOOD, MOOD_QUESTION, PROMPT, ROOT_URL, TEXTS, WEATHER,
-                      WEATHER_QUESTION, alike, claim, feature, is_mood, is_weather, report)
+                      WEATHER_QUESTION, alike, claim, feature, is_mood, is_weather, made, report)
 
 CHAT = f"{BASE_URL}/chat/completions"
 ASK = {"model": CHAT_MODEL, "messages": PROMPT, "max_tokens": 24, "temperature": 0}
-TOOL = {"type": "function", "function": {"name": "get_weather", "description": "The weather in a city.", "parameters": WEATHER}}
+TOOL = {"type": "function", "function": {"name": "get_weather", "description": "The weather in a city.", "parameters": WEATHER,
+                                         "strict": True}}
 TOOLS = {**ASK, "max_tokens": 200, "tools": [TOOL], "tool_choice": "required",
          "messages": [{"role": "user", "content": WEATHER_QUESTION}]}
 
@@ -75,15 +76,14 @@ def left():
 @feature("tools", NO)
 def tools():
     choice = json.loads(curl(CHAT, TOOLS))["choices"][0]
-    claim(choice["finish_reason"] == "tool_calls", choice)
-    is_weather(choice["message"]["tool_calls"][0]["function"]["arguments"])
+    is_weather(made(choice["message"].get("tool_calls"))[0]["function"]["arguments"])
 
 
 @feature("tools, streamed", NO)
 def tools_streamed():
     chunks, _ = events(curl(CHAT, {**TOOLS, "stream": True, "parallel_tool_calls": False}))
-    calls = [call for chunk in chunks for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", ())]
-    is_weather("".join(call["function"].get("arguments", "") for call in calls))
+    calls = [call for chunk in chunks for choice in chunk["choices"] for call in choice["delta"].get("tool_calls") or ()]
+    is_weather("".join(call["function"].get("arguments") or "" for call in made(calls)))
 
 
 @feature("JSON schema", NO)
@@ -143,7 +143,7 @@ def parallel():
     results = [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in calls]
     messages = [*TOOLS["messages"], {"role": "assistant", "content": None, "tool_calls": calls}, *results]
     message = json.loads(curl(CHAT, {**TOOLS, "messages": messages}))["choices"][0]["message"]
-    for call in message["tool_calls"]:
+    for call in made(message.get("tool_calls")):
         is_weather(call["function"]["arguments"])
 
 
@@ -169,7 +169,7 @@ def responses_tools():
     tool = {"type": "function", "name": "get_weather", "parameters": WEATHER, "strict": True}
     body = {"model": CHAT_MODEL, "input": WEATHER_QUESTION, "max_output_tokens": 200, "tools": [tool], "tool_choice": "required"}
     output = json.loads(curl(f"{BASE_URL}/responses", body))["output"]
-    is_weather(next(item for item in output if item["type"] == "function_call")["arguments"])
+    is_weather(made([item for item in output if item["type"] == "function_call"])[0]["arguments"])
 
 
 @feature("responses, JSON schema", NO)

@@ -1,8 +1,8 @@
 """The frame of every client's checks: one feature, one real call, and what must hold of the object the client made of it.
 
 A script registers features and calls `report`, which prints one line of JSON a feature: `works`, `refused` (the engine said,
-through the client's own error class, that it does not do that; the note is its code), `not offered` (by the client) or
-`fails`. Which of them a cell must be stands in reports/sdks.json; a script judges nothing.
+through the client's own error class, that it does not do that; the note is its code), `not done` (the engine was told to call a
+tool and wrote text), `not offered` (by the client) or `fails`. Which of them a cell must be stands in reports/sdks.json; a script judges nothing.
 
 Takes BASE_URL, API_KEY, CHAT_MODEL and EMBED_MODEL from the environment.
 """
@@ -37,6 +37,10 @@ class Unmet(Exception):
     """A claim that does not hold, with what was found."""
 
 
+class NotDone(Exception):
+    """The engine was told to call a tool and wrote text."""
+
+
 def feature(name, refusals=()):
     """Registers a check. `refusals` are the client's error classes for a request that was understood and refused."""
     def register(call):
@@ -52,6 +56,13 @@ def not_offered(name, reason):
 def claim(holds, *found):
     if not holds:
         raise Unmet(" ".join(repr(item)[:400] for item in found))
+
+
+def made(calls):
+    """The calls of an answer that had to make one."""
+    if not calls:
+        raise NotDone
+    return calls
 
 
 def is_weather(arguments):
@@ -97,6 +108,8 @@ def checked(call, refusals):
         return "not offered", refusals
     try:
         call()
+    except NotDone:
+        return "not done", "text instead of a call"
     except refusals as error:
         return "refused", code_of(error) or type(error).__name__
     except Exception as error:  # whatever a client raises is a finding, and the other features are still to be seen

@@ -3,7 +3,7 @@
 import anthropic
 import openai
 from features import (API_KEY, BASE_URL, CHAT_MODEL, EMBED_MODEL, FEATURES, PROMPT, ROOT_URL, STRANGER, TEXTS, WEATHER, WEATHER_QUESTION,
-                      alike, claim, feature, is_weather, not_offered, refused, report)
+                      alike, claim, feature, is_weather, made, not_offered, refused, report)
 from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
@@ -26,7 +26,7 @@ def of_anthropic(**more):
 
 
 def is_call(message):
-    claim(message.tool_calls and message.tool_calls[0]["name"] == "get_weather", message)
+    claim(made(message.tool_calls)[0]["name"] == "get_weather", message)
     for call in message.tool_calls:
         is_weather(call["args"])
 

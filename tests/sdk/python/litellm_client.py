@@ -7,12 +7,13 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm  # noqa: E402
 from features import (API_KEY, BASE_URL, CHAT_MODEL, EMBED_MODEL, MOOD, MOOD_QUESTION, PROMPT, ROOT_URL, STRANGER, TEXTS,  # noqa: E402
-                      WEATHER, WEATHER_QUESTION, alike, claim, feature, is_mood, is_weather, not_offered, refused, report)
+                      WEATHER, WEATHER_QUESTION, alike, claim, feature, is_mood, is_weather, made, not_offered, refused, report)
 
 NO = (litellm.BadRequestError,)
 TO = {"api_base": BASE_URL, "api_key": API_KEY, "max_retries": 0}
 ASK = {"model": f"openai/{CHAT_MODEL}", "messages": PROMPT, "max_tokens": 24, "temperature": 0, **TO}
-TOOL = {"type": "function", "function": {"name": "get_weather", "description": "The weather in a city.", "parameters": WEATHER}}
+TOOL = {"type": "function", "function": {"name": "get_weather", "description": "The weather in a city.", "parameters": WEATHER,
+                                         "strict": True}}
 TOOLS = {**ASK, "max_tokens": 200, "tools": [TOOL], "tool_choice": "required",
          "messages": [{"role": "user", "content": WEATHER_QUESTION}]}
 
@@ -41,8 +42,7 @@ def streamed_usage():
 @feature("tools", NO)
 def tools():
     choice = litellm.completion(**TOOLS).choices[0]
-    claim(choice.finish_reason == "tool_calls", choice)
-    for call in choice.message.tool_calls:
+    for call in made(choice.message.tool_calls):
         is_weather(call.function.arguments)
 
 
@@ -50,7 +50,7 @@ def tools():
 def tools_streamed():
     chunks = list(litellm.completion(**TOOLS, stream=True))
     answer = litellm.stream_chunk_builder(chunks, messages=TOOLS["messages"])
-    is_weather(answer.choices[0].message.tool_calls[0].function.arguments)
+    is_weather(made(answer.choices[0].message.tool_calls)[0].function.arguments)
 
 
 @feature("JSON schema", NO)
@@ -122,7 +122,8 @@ def parallel():
               "function": {"name": "get_weather", "arguments": f'{{"city":"{city}"}}'}} for city in ("Paris", "Rome")]
     results = [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in calls]
     said = [{"role": "assistant", "content": None, "tool_calls": calls}]
-    for call in litellm.completion(**{**TOOLS, "messages": TOOLS["messages"] + said + results}).choices[0].message.tool_calls:
+    answer = litellm.completion(**{**TOOLS, "messages": TOOLS["messages"] + said + results})
+    for call in made(answer.choices[0].message.tool_calls):
         is_weather(call.function.arguments)
 
 
@@ -131,7 +132,7 @@ def responses_tools():
     tool = {"type": "function", "name": "get_weather", "parameters": WEATHER, "strict": True}
     answer = litellm.responses(model=f"openai/{CHAT_MODEL}", input=WEATHER_QUESTION, max_output_tokens=200, tools=[tool],
                                tool_choice="required", **TO)
-    is_weather(next(item for item in answer.output if item.type == "function_call").arguments)
+    is_weather(made([item for item in answer.output if item.type == "function_call"])[0].arguments)
 
 
 @feature("responses, JSON schema", NO)

@@ -2,7 +2,7 @@
 
 import openai
 from features import (API_KEY, BASE_URL, CHAT_MODEL, EMBED_MODEL, PROMPT, STRANGER, TEXTS, WEATHER_QUESTION, alike, claim, feature,
-                      is_weather, not_offered, refused, report)
+                      is_weather, made, not_offered, refused, report)
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
@@ -49,7 +49,7 @@ def left():
 
 
 def is_call(llm, answer):
-    calls = llm.get_tool_calls_from_response(answer)
+    calls = made(llm.get_tool_calls_from_response(answer, error_on_no_tool_call=False))
     claim(calls[0].tool_name == "get_weather", calls)
     for call in calls:
         is_weather(call.tool_kwargs)

@@ -1,7 +1,7 @@
 """The Responses of the stock OpenAI Python SDK."""
 
 import openai
-from features import API_KEY, BASE_URL, CHAT_MODEL, MOOD_QUESTION, WEATHER, WEATHER_QUESTION, claim, feature, is_weather, report
+from features import API_KEY, BASE_URL, CHAT_MODEL, MOOD_QUESTION, WEATHER, WEATHER_QUESTION, claim, feature, is_weather, made, report
 from shapes import Mood
 
 client = openai.OpenAI(base_url=BASE_URL, api_key=API_KEY, timeout=300, max_retries=0)
@@ -43,7 +43,7 @@ def streamed():
 def tools():
     answer = client.responses.create(**TOOLS)
     calls = [item for item in answer.output if item.type == "function_call"]
-    claim(calls and calls[0].name == "get_weather", answer)
+    claim(made(calls)[0].name == "get_weather", answer)
     is_weather(calls[0].arguments)
     results = [{"type": "function_call_output", "call_id": call.call_id, "output": "sunny"} for call in calls]
     said = [{"role": "user", "content": WEATHER_QUESTION}, *(call.model_dump(exclude_none=True) for call in calls)]
@@ -51,8 +51,7 @@ def tools():
     claim(more.output_text, more)
     done = [event for event in client.responses.create(**TOOLS, stream=True)
             if event.type == "response.function_call_arguments.done"]
-    claim(done, "no call in the stream")
-    is_weather(done[0].arguments)
+    is_weather(made(done)[0].arguments)
 
 
 @feature("responses, JSON schema", NO)
