@@ -1,9 +1,11 @@
 # Thin on purpose: each target is one line that can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-all test-long bench bench-gateway bench-stages bench-counting bench-surfaces soak lint docs clean-demo requirements build
+.PHONY: help up demo test test-all test-long test-sdks test-vllm conformance bench bench-gateway bench-stages bench-counting bench-surfaces soak lint docs clean-demo requirements build
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
+# What the tests ask and are told, for `make conformance`.
+EXCHANGES := $(CURDIR)/.hermetic/exchanges/tests
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -15,12 +17,23 @@ demo: requirements build ## The whole story unattended, the enclave in a network
 	@$(PYTHON) scripts/demo.py
 
 test: ## Run the tests
-	cargo test --release --locked --workspace
+	@rm -rf $(EXCHANGES) && mkdir -p $(EXCHANGES)
+	HERMETIC_EXCHANGES=$(EXCHANGES) cargo test --release --locked --workspace
 
-test-all: test test-long demo ## Run the tests, the long ones and the demo
+conformance: ## Hold what `test` and `demo` said and were told against OpenAI's description (reports/openai.json)
+	@$(PYTHON) scripts/conformance.py $(if $(CHECK),--check)
+
+test-sdks: requirements build ## Every client against the embedded engine and llama.cpp's server (reports/sdks.json, engines.json)
+	@$(PYTHON) scripts/test_engines.py embedded
+	@$(PYTHON) scripts/test_engines.py llama.cpp
+
+test-vllm: requirements build ## The same with vLLM on the processor: installs 6 GB
+	@$(PYTHON) scripts/test_engines.py vllm
+
+test-all: test demo conformance test-long test-sdks ## Everything but what needs vLLM
 
 test-long: ## Ten thousand lines of a batch through two dozen kills
-	cargo test --release --locked -p hermetic -p hermetic-gateway --test it -- --ignored ten_thousand
+	cargo test --release --locked --workspace --test it -- --ignored ten_thousand
 
 bench: ## Measure against a floor or a peer in the same run; results in bench/results
 	@sh scripts/bench.sh

@@ -10,20 +10,8 @@ import shutil
 import subprocess
 import sys
 
-from demo_site import HOME, ROOT, Failed, build_bundle, ceremony, collect, pip_with_venv, run, say
-
-SDK = ROOT / "tests" / "sdk"
-
-
-def install_sdks():
-    """The clients, installed while there still is a network. The enclave never sees them come."""
-    pip = pip_with_venv()
-    if any(run(pip, "show", "--quiet", name, check=False).returncode for name in ("openai", "anthropic")):
-        run(pip, "install", "--quiet", "-r", SDK / "python" / "requirements.txt")
-        say("sdk", "the Python SDKs of OpenAI and Anthropic installed")
-    if shutil.which("npm") and not (SDK / "node" / "node_modules" / "@anthropic-ai").exists():
-        run("npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", SDK / "node")
-        say("sdk", "the Node SDKs of OpenAI and Anthropic installed")
+import sdks
+from demo_site import HOME, Failed, build_bundle, ceremony, collect, say
 
 
 def in_a_network_of_its_own(*words):
@@ -37,7 +25,7 @@ def main():
     collect()
     ceremony()
     build_bundle()
-    install_sdks()
+    sdks.install()
     say("enclave", "entering a network namespace that has loopback only")
     half = pathlib.Path(__file__).with_name("enclave_half.py")
     folder = HOME / "demo"

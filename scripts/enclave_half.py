@@ -15,7 +15,9 @@ import subprocess
 import sys
 
 import recorder
-from demo_site import BUNDLE, CHAT, EMBED, HERMETIC, ROOT, Enclave, Failed, hermetic, run, say
+import sdks
+from demo_site import BUNDLE, CHAT, EMBED, HOME, ROOT, Enclave, Failed, hermetic, run, say
+from exchanges import Relay
 
 FOLDER = pathlib.Path(sys.argv[1])
 PORT = 8080
@@ -99,17 +101,24 @@ def refuse_without_key():
 
 
 def with_the_sdks(key):
-    env = {"BASE_URL": f"http://127.0.0.1:{PORT}/v1", "API_KEY": key, "CHAT_MODEL": CHAT, "EMBED_MODEL": EMBED}
-    python = ROOT / ".hermetic" / "venv" / "bin" / "python"
-    for script in sorted((ROOT / "tests" / "sdk" / "python").glob("*.py")):
-        run(python, script, env=env)
-    say("sdk", "Python SDKs of OpenAI (chat, embeddings, Responses, batches) and Anthropic (Messages): plain, streaming, errors")
-    node = ROOT / "tests" / "sdk" / "node"
-    if not shutil.which("node") or not (node / "node_modules").exists():
-        return say("sdk", "the Node SDKs are left out: Node.js is not installed here")
-    for script in sorted(node.glob("*.mjs")):
-        run("node", script, env=env)
-    say("sdk", "Node SDKs of OpenAI (chat, embeddings, Responses, batches) and Anthropic (Messages): plain, streaming, errors")
+    """Every client, feature by feature; what each must do stands in reports/sdks.json."""
+    exchanges = HOME / "exchanges" / "sdks"
+    shutil.rmtree(exchanges, ignore_errors=True)
+    exchanges.mkdir(parents=True)
+    with Relay(PORT, exchanges / "clients.jsonl") as relay:
+        sdks.checked(sdks.ran(sdks.ALL, sdks.EMBEDDED, relay.base_url, key))
+    with_batches(key)
+
+
+def with_batches(key):
+    """Files and batches, by the SDKs that have them."""
+    env = {"BASE_URL": f"http://127.0.0.1:{PORT}/v1", "API_KEY": key, "CHAT_MODEL": CHAT}
+    scripts = [sdks.python("batches.py")]
+    if shutil.which("node"):
+        scripts.append(("node", ROOT / "tests" / "sdk" / "node" / "batches.mjs"))
+    for script in scripts:
+        run(*script, env=env)
+    say("sdk", "the Python and Node SDKs of OpenAI sent files, had their lines answered as batches and read the results")
 
 
 # -- proving ----------------------------------------------------------------------------------------------------------

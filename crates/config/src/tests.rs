@@ -519,6 +519,11 @@ fn targets_that_contradict_each_other_are_refused_each_with_its_place() {
             "  - name: pool\n    artifact: x\n",
             "models[1].artifact: expected a source in each of the `targets`",
         ),
+        (
+            "  - name: pool\n",
+            "  - name: pool\n    tokenize: engine\n",
+            "models[1].tokenize: expected a source in each of the `targets` and none beside them, nor what",
+        ),
         ("  - name: small\n", "  - name: small\n    routing: {}\n", "models[0].routing: expected"),
         (
             "vllm-1.corp.example",

@@ -26,6 +26,8 @@ mod dialects;
 mod engine;
 #[path = "it/every_surface.rs"]
 mod every_surface;
+#[path = "../../../tests/openai/exchange.rs"]
+mod exchange;
 #[path = "it/framing.rs"]
 mod framing;
 #[path = "it/issuer.rs"]

@@ -6,6 +6,8 @@ mod client;
 mod content;
 #[path = "it/enclave.rs"]
 mod enclave;
+#[path = "../../../tests/openai/exchange.rs"]
+mod exchange;
 #[path = "it/front.rs"]
 mod front;
 #[path = "it/full_disk.rs"]

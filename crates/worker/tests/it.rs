@@ -2,6 +2,8 @@
 
 #[path = "it/client.rs"]
 mod client;
+#[path = "../../../tests/openai/exchange.rs"]
+mod exchange;
 #[path = "../../engine-llama/tests/fixture.rs"]
 mod fixture;
 #[path = "it/openai.rs"]

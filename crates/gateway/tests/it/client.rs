@@ -1,13 +1,15 @@
 //! A caller: one connection, one request after the other.
 
+use crate::exchange::Exchange;
 use bytes::Bytes;
 use hermetic_connector::{AllowList, Connector};
-use http::{HeaderMap, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use std::sync::{Arc, Mutex};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -16,6 +18,18 @@ pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
     key: String,
     connection: JoinSet<()>,
+}
+
+/// Travels with a response to whoever reads it.
+#[derive(Clone)]
+struct Kept(Arc<Mutex<Exchange>>);
+
+impl Kept {
+    fn told(extensions: &Extensions, piece: &[u8]) {
+        if let Some(Self(exchange)) = extensions.get() {
+            exchange.lock().unwrap().told.extend_from_slice(piece);
+        }
+    }
 }
 
 /// A whole answer.
@@ -58,6 +72,9 @@ pub(crate) async fn metric(client: &mut Client, name: &str) -> i64 {
     line.unwrap_or_else(|| panic!("no {name} in {text}")).rsplit(' ').next().unwrap().parse().unwrap()
 }
 
+/// The id of a request, as the gateway tells it to callers and engines alike.
+pub(crate) const REQUEST: &str = "x-request-id";
+
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 
 /// A chat request of the least a caller can say.
@@ -90,7 +107,14 @@ impl Client {
 
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Response<Incoming> {
         self.sender.ready().await.unwrap();
-        self.sender.send_request(request).await.unwrap()
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let sent = request.body().clone().collect().await.unwrap().to_bytes().to_vec();
+        let mut response = self.sender.send_request(request).await.unwrap();
+        let status = response.status().as_u16();
+        let request = response.headers().get(REQUEST).map_or("", |id| id.to_str().unwrap()).to_owned();
+        let exchange = Exchange { scripted: false, request, method, path, sent, status, told: Vec::new() };
+        response.extensions_mut().insert(Kept(Arc::new(Mutex::new(exchange))));
+        response
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Answer {
@@ -113,11 +137,13 @@ impl Client {
 pub(crate) async fn whole(response: Response<Incoming>) -> Answer {
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    Kept::told(&head.extensions, &body);
     Answer { status: head.status.as_u16(), headers: head.headers, body }
 }
 
 /// The next piece of a stream, `None` at its end.
 pub(crate) async fn piece(response: &mut Response<Incoming>) -> Option<Bytes> {
-    let frame = response.body_mut().frame().await?;
-    Some(frame.unwrap().into_data().unwrap())
+    let piece = response.body_mut().frame().await?.unwrap().into_data().unwrap();
+    Kept::told(response.extensions(), &piece);
+    Some(piece)
 }

@@ -1,5 +1,7 @@
 //! An engine that plays the wire: every request it receives is handed to the test, which answers it as it likes.
 
+use crate::client::REQUEST;
+use crate::exchange::Exchange;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
@@ -12,6 +14,7 @@ use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
@@ -34,7 +37,10 @@ pub(crate) struct Received {
 pub(crate) struct Pieces(mpsc::UnboundedReceiver<io::Result<Bytes>>);
 
 /// The test's end of an answer.
-pub(crate) struct Answering(mpsc::UnboundedSender<io::Result<Bytes>>);
+pub(crate) struct Answering {
+    pieces: mpsc::UnboundedSender<io::Result<Bytes>>,
+    said: Mutex<Exchange>,
+}
 
 impl Body for Pieces {
     type Data = Bytes;
@@ -47,23 +53,32 @@ impl Body for Pieces {
 
 impl Answering {
     pub(crate) fn send(&self, piece: impl Into<Bytes>) {
-        self.0.send(Ok(piece.into())).unwrap();
+        assert!(self.try_send(piece), "the gateway gave the engine up");
     }
 
     /// False when nobody takes it any more.
     pub(crate) fn try_send(&self, piece: impl Into<Bytes>) -> bool {
-        self.0.send(Ok(piece.into())).is_ok()
+        let piece = piece.into();
+        self.said.lock().unwrap().told.extend_from_slice(&piece);
+        self.pieces.send(Ok(piece)).is_ok()
     }
 
     /// The engine dies.
     pub(crate) fn break_off(self) {
-        self.0.send(Err(io::Error::other("killed"))).unwrap();
+        self.pieces.send(Err(io::Error::other("killed"))).unwrap();
     }
 
     /// Resolves when the gateway has given the engine up.
     pub(crate) async fn given_up(&self) {
-        self.0.closed().await;
+        self.pieces.closed().await;
     }
+}
+
+/// What an engine is about to say, for whom.
+fn said(path: &str, headers: &HeaderMap, sent: &Bytes, status: u16) -> Exchange {
+    let request = headers.get(REQUEST).map_or("", |id| id.to_str().unwrap()).to_owned();
+    let (method, path, sent) = ("POST".to_owned(), path.to_owned(), sent.to_vec());
+    Exchange { scripted: true, request, method, path, sent, status, told: Vec::new() }
 }
 
 impl Received {
@@ -81,8 +96,9 @@ impl Received {
         // A test that has no use for a media type asks for the connection to be closed with it.
         let name = if content_type == "close" { "connection" } else { "content-type" };
         response.headers_mut().insert(name, content_type.parse().unwrap());
+        let said = Mutex::new(said(&self.path, &self.headers, &self.body, status));
         assert!(self.reply.send(response).is_ok(), "the gateway gave the engine up before its answer");
-        Answering(sender)
+        Answering { pieces: sender, said }
     }
 
     /// Answers, if somebody still wants it.
@@ -100,7 +116,8 @@ impl Received {
         let (sender, receiver) = mpsc::unbounded_channel();
         let response =
             Response::builder().header("content-type", content_type).body(Pieces(receiver)).unwrap();
-        self.reply.send(response).ok().map(|()| Answering(sender))
+        let said = Mutex::new(said(&self.path, &self.headers, &self.body, 200));
+        self.reply.send(response).ok().map(|()| Answering { pieces: sender, said })
     }
 
     /// Resolves when the gateway has given the engine up before it answered.

@@ -45,7 +45,9 @@ async fn ask(client: &mut Client, headers: &[(&'static str, &str)], body: impl I
 }
 
 fn chat_about(region: &str) -> String {
-    format!("{{\"model\":\"chat-model\",\"messages\":[],\"metadata\":{{\"region\":\"{region}\"}}}}")
+    format!(
+        "{{\"model\":\"chat-model\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}],\"metadata\":{{\"region\":\"{region}\"}}}}"
+    )
 }
 
 #[tokio::test]

@@ -257,7 +257,7 @@ async fn a_stream_that_broke_off_goes_on_from_another_target_as_one_answer() {
 #[tokio::test]
 async fn a_stream_that_could_not_be_continued_exactly_is_not() {
     for extra in [
-        r#","tools":[{"type":"function"}]"#,
+        r#","tools":[{"type":"function","function":{"name":"f"}}]"#,
         r#","logprobs":true"#,
         r#","stop":["x"]"#,
         r#","response_format":{"type":"json_object"}"#,

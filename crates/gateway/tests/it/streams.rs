@@ -48,7 +48,7 @@ async fn the_first_byte_leaves_after_the_admitting_record_and_the_last_after_the
 async fn a_stream_is_byte_for_byte_the_engines_when_the_caller_asks_for_usage() {
     let mut site = Site::start().await;
     let mut client = site.client().await;
-    let sent = r#"{"stream":true, "stream_options":{"include_usage":true},"model":"chat-model","messages":[],"temperature":1.0e0}"#;
+    let sent = r#"{"stream":true, "stream_options":{"include_usage":true},"model":"chat-model","messages":[{"role":"user","content":"hi"}],"temperature":1.0e0}"#;
     let answered = [": comment\n\n", FIRST, "event: x\rdata: y\r\r", LAST, USAGE, DONE].concat();
     let request = client.request(CHAT, sent);
     let (response, ()) = tokio::join!(client.send(request), async {

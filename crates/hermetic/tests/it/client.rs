@@ -1,5 +1,6 @@
 //! The least HTTP client that can tell a whole answer from half of one.
 
+use crate::exchange::Exchange;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
@@ -11,11 +12,11 @@ pub(crate) struct Answer {
 }
 
 /// Sends one request; `None` when the connection failed or the answer ended early.
-pub(crate) fn send(port: u16, head: &str, body: &str) -> Option<Answer> {
+pub(crate) fn send(port: u16, head: &str, sent: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    let length = body.len();
+    let length = sent.len();
     let request =
-        format!("{head}host: 127.0.0.1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+        format!("{head}host: 127.0.0.1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{sent}");
     stream.write_all(request.as_bytes()).ok()?;
     let mut reader = BufReader::new(stream);
     let status = line(&mut reader)?.split(' ').nth(1)?.parse().ok()?;
@@ -31,7 +32,24 @@ pub(crate) fn send(port: u16, head: &str, body: &str) -> Option<Answer> {
         }
     }
     let body = if chunked { read_chunks(&mut reader)? } else { read_exactly(&mut reader, declared?)? };
+    keep(head, sent, status, &body);
     Some(Answer { status, request, body: String::from_utf8(body).ok()? })
+}
+
+fn keep(head: &str, sent: &str, status: u16, told: &[u8]) {
+    let mut words = head.split(' ').map(str::to_owned);
+    if let (Some(method), Some(path)) = (words.next(), words.next()) {
+        let request = String::new();
+        drop(Exchange {
+            scripted: false,
+            request,
+            method,
+            path,
+            sent: sent.into(),
+            status,
+            told: told.to_vec(),
+        });
+    }
 }
 
 fn line(reader: &mut impl BufRead) -> Option<String> {

@@ -18,8 +18,7 @@ pub(crate) struct Front {
     held: Mutex<Receiver<Sender<()>>>,
 }
 
-const ANSWER: &str =
-    r#"{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+const ANSWER: &str = r#"{"id":"x","object":"chat.completion","created":7,"model":"big","choices":[{"index":0,"message":{"role":"assistant","content":"y","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
 
 /// Answers every request of one connection.
 fn play(stream: TcpStream, held: &Sender<Sender<()>>) -> Option<()> {

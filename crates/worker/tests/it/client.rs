@@ -1,5 +1,6 @@
 //! A supervised worker and a small HTTP client over its socket.
 
+use super::exchange::Exchange;
 use super::fixture::models;
 use bytes::Bytes;
 use hermetic_clock::Clock;
@@ -72,7 +73,14 @@ pub(crate) async fn post(socket: &Path, path: &str, body: &Value) -> (StatusCode
     let response = send(socket, "POST", path, body.to_string()).await;
     let status = response.status();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    keep(path, body, status, &bytes);
     (status, serde_json::from_slice(&bytes).unwrap())
+}
+
+fn keep(path: &str, sent: &Value, status: StatusCode, told: &Bytes) {
+    let (method, path, sent) = ("POST".to_owned(), path.to_owned(), sent.to_string().into_bytes());
+    let (request, told) = (String::new(), told.to_vec());
+    drop(Exchange { scripted: false, request, method, path, sent, status: status.as_u16(), told });
 }
 
 pub(crate) async fn get(socket: &Path, path: &str) -> Value {
@@ -85,7 +93,9 @@ pub(crate) async fn get(socket: &Path, path: &str) -> Value {
 pub(crate) async fn post_stream(socket: &Path, path: &str, body: &Value) -> Vec<String> {
     let response = send(socket, "POST", path, body.to_string()).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let status = response.status();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    keep(path, body, status, &bytes);
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     assert!(text.ends_with("\n\n"));
     text.split("\n\n")

@@ -104,7 +104,8 @@ async fn tokens(socket: &Path) {
 }
 
 async fn completions(socket: &Path) {
-    let body = json!({"prompt": "One, two, three,", "max_tokens": 6, "temperature": 0, "logprobs": 1});
+    let body =
+        json!({"model": "m", "prompt": "One, two, three,", "max_tokens": 6, "temperature": 0, "logprobs": 1});
     let (_, whole) = post(socket, "/v1/completions", &body).await;
     assert_eq!(whole["object"], "text_completion");
     let (text, lists) = (&whole["choices"][0]["text"], &whole["choices"][0]["logprobs"]);
@@ -203,14 +204,14 @@ async fn embeddings_come_as_numbers_and_as_base64_of_the_same() {
         assert_eq!(vector.len(), 384);
         let length: f32 = vector.iter().map(|x| x * x).sum();
         assert!((length - 1.0).abs() < 1e-5);
-        let body = json!({"input": ["a text", "another"], "encoding_format": "base64"});
+        let body = json!({"model": "m", "input": ["a text", "another"], "encoding_format": "base64"});
         let (_, encoded) = post(&socket, path, &body).await;
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(encoded["data"][0]["embedding"].as_str().unwrap())
             .unwrap();
         let decoded: Vec<f32> = bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
         assert_eq!(decoded, vector);
-        let (_, tokens) = post(&socket, path, &json!({"input": [[101, 7592, 102]]})).await;
+        let (_, tokens) = post(&socket, path, &json!({"model": "m", "input": [[101, 7592, 102]]})).await;
         assert_eq!(tokens["usage"]["prompt_tokens"], 3);
         let long = "word ".repeat(400);
         let (status, refused) = post(&socket, path, &json!({"input": long})).await;
@@ -218,7 +219,8 @@ async fn embeddings_come_as_numbers_and_as_base64_of_the_same() {
             (status, &refused["error"]["code"]),
             (StatusCode::BAD_REQUEST, &json!("context_length_exceeded"))
         );
-        let (status, cut) = post(&socket, path, &json!({"input": long, "truncate_prompt_tokens": -1})).await;
+        let (status, cut) =
+            post(&socket, path, &json!({"model": "m", "input": long, "truncate_prompt_tokens": -1})).await;
         assert_eq!((status, &cut["usage"]["prompt_tokens"]), (StatusCode::OK, &json!(256)));
         for bad in [json!({"input": ""}), json!({"input": []}), json!({"input": "x", "dimensions": 7})] {
             assert_eq!(post(&socket, path, &bad).await.0, StatusCode::BAD_REQUEST, "{bad}");

@@ -23,7 +23,8 @@ async fn a_killed_worker_is_reported_restarted_and_answers_again() {
     let incident = incidents.recv().await.unwrap();
     assert_eq!((incident.model.as_str(), incident.reason.as_str()), ("demo-embedding", "signal 9"));
     let second = until(&supervisor, |row| row.state == WorkerState::Ready && row.pid != first.pid).await;
-    let (status, _) = post(&second.socket, "/v1/embeddings", &json!({"input": "still there"})).await;
+    let (status, _) =
+        post(&second.socket, "/v1/embeddings", &json!({"model": "m", "input": "still there"})).await;
     assert_eq!(status, 200);
     supervisor.shutdown().await;
     assert!(!is_running(second.pid), "shutdown leaves no process behind");
