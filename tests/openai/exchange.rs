@@ -31,7 +31,8 @@ pub(crate) struct Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(folder) = FOLDER.as_ref() else { return };
-        if self.sent.len() + self.told.len() > BYTES_MAX {
+        // Tests that wait for a service to be ready ask its probes ten thousands of times.
+        if !self.path.contains("/v1/") || self.sent.len() + self.told.len() > BYTES_MAX {
             return;
         }
         // Framing tests send what is no text; no JSON API has anything to say of those.

@@ -80,7 +80,8 @@ async function checked({ call, refusal, reason }) {
   try {
     await call();
   } catch (error) {
-    if (error instanceof NotDone) return ["not done", error.message];
+    // The AI SDK finds the same by itself.
+    if (error instanceof NotDone || error.name === "AI_ToolChoiceViolationError") return ["not done", "text instead of a call"];
     const code = refusal(error);
     if (code) return ["refused", String(code)];
     console.error(error);

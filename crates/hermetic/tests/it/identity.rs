@@ -11,7 +11,7 @@ use std::process::Child;
 
 /// An engine that gives everybody the same answer. Ends with the test process.
 fn engine() -> u16 {
-    const ANSWER: &str = r#"{"choices":[{"finish_reason":"stop","message":{"role":"assistant","content":"hi"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    const ANSWER: &str = r#"{"id":"x","object":"chat.completion","created":7,"model":"big","choices":[{"index":0,"finish_reason":"stop","logprobs":null,"message":{"role":"assistant","content":"hi","refusal":null}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
