@@ -276,7 +276,7 @@ pub(crate) struct Model {
     #[schemars(extend("format" = "model-name", "examples" = ["meta-llama/Llama-3.1-8B-Instruct"]))]
     pub(crate) upstream_model: Option<String>,
     /// What the server behind `endpoint` speaks where chat is asked for. Whatever callers speak reaches it; what it has no
-    /// words for is refused.
+    /// words for is refused. Default `chat-completions`.
     #[serde(default)]
     pub(crate) speaks: Option<Speaks>,
     /// What the server behind `endpoint`, or a virtual model, does. Default `chat`. Artifacts say it themselves.

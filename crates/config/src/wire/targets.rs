@@ -37,7 +37,7 @@ pub(crate) struct Target {
     #[serde(default)]
     #[schemars(extend("format" = "model-name", "examples" = ["meta-llama/Llama-3.1-8B-Instruct"]))]
     pub(crate) upstream_model: Option<String>,
-    /// What the server behind `endpoint` speaks where chat is asked for.
+    /// What the server behind `endpoint` speaks where chat is asked for. Default `chat-completions`.
     #[serde(default)]
     pub(crate) speaks: Option<Speaks>,
     /// Targets of a lower tier are used while any of them is available.
