@@ -60,38 +60,49 @@ impl DeletedFile {
 pub struct Page<T> {
     object: &'static str,
     data: Vec<T>,
-    first_id: Option<String>,
-    last_id: Option<String>,
+    /// Empty of an empty list, for the description wants a text.
+    first_id: String,
+    last_id: String,
     has_more: bool,
 }
 
 impl<T> Page<T> {
     pub fn new(data: Vec<T>, id: impl Fn(&T) -> String, has_more: bool) -> Self {
-        let (first_id, last_id) = (data.first().map(&id), data.last().map(&id));
+        let [first_id, last_id] = [data.first(), data.last()].map(|end| end.map(&id).unwrap_or_default());
         Self { object: "list", data, first_id, last_id, has_more }
     }
 }
 
-/// A batch.
+/// A batch. What has not come about yet is left out, as the description has no `null` for it.
 #[derive(Debug, Clone, Serialize)]
 pub struct BatchObject {
     pub id: BatchId,
     object: &'static str,
     endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Mistakes>,
     input_file_id: FileId,
     completion_window: String,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     output_file_id: Option<FileId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error_file_id: Option<FileId>,
     created_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     in_progress_at: Option<u64>,
     expires_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     finalizing_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     completed_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     failed_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expired_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cancelling_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_at: Option<u64>,
     request_counts: Counts,
     usage: Usage,
