@@ -1,5 +1,6 @@
 //! What a surface costs: reading a request, translating it, reading and telling its answer, plain and as a stream, beside
-//! chat completions, whose bytes are forwarded as they came.
+//! chat completions, whose bytes are forwarded as they came. And what it costs to say chat to an engine that speaks another
+//! dialect, and to hear its answers.
 //!
 //! No sockets: those cost every surface the same. The cases of a size are measured in turns, so that whatever else runs
 //! falls on all of them.
@@ -8,7 +9,9 @@ use crate::moment::now_ns;
 use crate::results::{Results, Row, quantile};
 use bytes::Bytes;
 use clap::Args;
-use hermetic_inference_api::{AnswerFacts, EventScanner, Form, RequestFacts, Surface, Teller};
+use hermetic_inference_api::{
+    AnswerFacts, Call, Dialect, EngineEvents, EventScanner, Form, RequestFacts, Surface, Teller,
+};
 use serde_json::json;
 use std::hint::black_box;
 
@@ -17,6 +20,8 @@ const SIZES: [usize; 2] = [1 << 10, 32 << 10];
 const EVENTS: usize = 64;
 const EVENT_BYTES_MAX: usize = 1 << 20;
 const FORM: &str = "multipart/form-data; boundary=formboundary";
+/// What the others are held against.
+const CHAT: &str = "chat.completions";
 /// Calls in one turn: long enough for the clock.
 const CALLS: u64 = 20;
 
@@ -29,7 +34,7 @@ pub(crate) struct Arguments {
 
 /// One thing that is measured.
 struct Case {
-    surface: Surface,
+    system: &'static str,
     what: &'static str,
     run: Box<dyn Fn()>,
 }
@@ -37,7 +42,19 @@ struct Case {
 pub(crate) fn run(arguments: &Arguments) -> Results {
     let mut results = Results::new("surfaces");
     for size in SIZES {
-        let cases: Vec<Case> = Surface::ALL.into_iter().flat_map(|surface| cases_of(surface, size)).collect();
+        let text = text_of(size);
+        let mut cases: Vec<Case> =
+            Surface::ALL.into_iter().flat_map(|surface| cases_of(surface, &text)).collect();
+        cases.extend(cases_of_dialect(
+            "to an engine of Messages",
+            (Dialect::Messages, Surface::Messages),
+            &text,
+        ));
+        cases.extend(cases_of_dialect(
+            "to an engine of Responses",
+            (Dialect::Responses, Surface::Responses),
+            &text,
+        ));
         let mut costs = vec![Vec::with_capacity(arguments.turns); cases.len()];
         for _ in 0..arguments.turns.max(1) {
             for (case, costs) in cases.iter().zip(&mut costs) {
@@ -64,34 +81,74 @@ fn tell(results: &mut Results, size: usize, cases: &[Case], costs: Vec<Vec<f64>>
         costs.sort_unstable_by(f64::total_cmp);
         let name = format!("{}, {kib} KiB", case.what);
         for (metric, share) in [("p50", 0.5), ("p99", 0.99)] {
-            results.row(Row::new(case.surface.as_str(), &name, metric, quantile(&costs, share), "µs"));
+            results.row(Row::new(case.system, &name, metric, quantile(&costs, share), "µs"));
         }
         medians.push((case, quantile(&costs, 0.5)));
     }
     let chat = |what| {
-        let found =
-            medians.iter().find(|(case, _)| case.surface == Surface::ChatCompletions && case.what == what);
+        let found = medians.iter().find(|(case, _)| case.system == CHAT && case.what == what);
         found.map(|(_, median)| *median)
     };
-    for (case, median) in medians.iter().filter(|(case, _)| case.surface != Surface::ChatCompletions) {
+    for (case, median) in medians.iter().filter(|(case, _)| case.system != CHAT) {
         if let Some(chat) = chat(case.what) {
-            let name = format!("{}_{}_{kib}k_vs_chat", case.surface.as_str().replace('.', "_"), case.what);
+            let system = case.system.replace(['.', ' '], "_").to_lowercase();
+            let name = format!("{system}_{}_{kib}k_vs_chat", case.what);
             results.ratio(&name, median / chat);
         }
     }
 }
 
-fn cases_of(surface: Surface, size: usize) -> Vec<Case> {
-    let text = "A word, and then another one. ".repeat(size / 30 + 1);
-    let text = text.get(..size).unwrap_or(&text);
+fn text_of(size: usize) -> String {
+    let mut text = "A word, and then another one. ".repeat(size / 30 + 1);
+    text.truncate(size);
+    text
+}
+
+fn cases_of(surface: Surface, text: &str) -> Vec<Case> {
     let request = Bytes::from(request(surface, text));
-    let case = |what, run| Case { surface, what, run };
+    let case = |what, run| Case { system: surface.as_str(), what, run };
     let mut cases = vec![case("request", of_request(surface, request.clone()))];
     if surface.call().streams() {
         cases.push(case("answer", of_answer(surface, request.clone(), Bytes::from(answer(text)))));
         cases.push(case("stream", of_stream(surface, request, stream(text))));
     }
     cases
+}
+
+/// Chat said to an engine of this dialect, and its answers heard; `surface`: where callers speak the same.
+fn cases_of_dialect(system: &'static str, (dialect, surface): (Dialect, Surface), text: &str) -> Vec<Case> {
+    let chat = Bytes::from(request(Surface::ChatCompletions, text));
+    let asked_so = request(surface, text);
+    let teller = || Teller::of(surface, asked_so.as_bytes(), "m");
+    let whole = teller().whole(Bytes::from(answer(text))).unwrap_or_default();
+    let mut telling = teller();
+    let events: Vec<Bytes> = stream(text).into_iter().map(|event| telling.events(event)).collect();
+    let ask = move || {
+        let asked = dialect.ask(Call::Chat, black_box(&chat), 99);
+        assert!(black_box(asked).is_ok(), "a request that is measured must be one");
+    };
+    let hear = move || {
+        let heard = dialect.hear(black_box(&whole).clone(), 7);
+        let facts = heard.map(|heard| AnswerFacts::of_answer(&heard));
+        assert!(facts.is_ok_and(|facts| facts.output_tokens.is_some()));
+    };
+    let listen = move || {
+        let (mut heard, mut facts) = (EngineEvents::new(dialect, EVENT_BYTES_MAX, 7), AnswerFacts::default());
+        for chunk in &events {
+            heard.push(black_box(chunk).clone());
+            while let Ok(Some(event)) = heard.next_event() {
+                if let Some(data) = event.data() {
+                    facts.add_event(&data);
+                }
+            }
+        }
+        assert!(facts.output_tokens.is_some());
+    };
+    vec![
+        Case { system, what: "request", run: Box::new(ask) },
+        Case { system, what: "answer", run: Box::new(hear) },
+        Case { system, what: "stream", run: Box::new(listen) },
+    ]
 }
 
 fn of_request(surface: Surface, request: Bytes) -> Box<dyn Fn()> {
