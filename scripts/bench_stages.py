@@ -32,7 +32,7 @@ STAGES = [
     ("accept", "hermetic_gateway::stage::accept::accept"),
     ("identify", "hermetic_gateway::stage::identify::identify_headers::{{closure}}"),
     ("read: collect the body", "hermetic_gateway::collect::collect::{{closure}}"),
-    ("read: its facts", "hermetic_gateway::stage::read::understood"),
+    ("read: its facts", "hermetic_gateway::stage::read::understand"),
     ("authorize", "hermetic_policy::authorizer::Authorizer::decide"),
     ("route", "hermetic_gateway::stage::route::route"),
     ("count", "hermetic_gateway::stage::count::count::{{closure}}"),
@@ -42,7 +42,8 @@ STAGES = [
     ("settle, with its record", "hermetic_gateway::stage::settle::settle::{{closure}}"),
     ("reply", "hermetic_gateway::respond::whole"),
 ]
-PIPELINE = "hermetic_gateway::pipeline::answer::{{closure}}"
+# The compiler puts the pipeline itself into what handles a request.
+PIPELINE = "hermetic_gateway::server::handle::{{closure}}"
 # The boxed task of the exchange: the compiler merges it into the poll of its box.
 EXCHANGE = "<core::pin::Pin<P> as core::future::future::Future>::poll"
 LEDGER = [("ledger: write", "hermetic_ledger_store::writer::Writer::run"),
