@@ -27,8 +27,9 @@ pub struct RequestFacts {
     pub(crate) tools_span: Option<Range<usize>>,
     /// What the documents are held against (`query` of rerank).
     pub(crate) query_span: Option<Range<usize>>,
-    /// The body is a form: what parts it, and where its files stand.
-    pub(crate) form: Option<FormFacts>,
+    /// The body is a form: what parts it, and where its files stand. Boxed: facts are moved from stage to stage, and few
+    /// requests are forms.
+    pub(crate) form: Option<Box<FormFacts>>,
     /// What the caller says of the request, in `metadata` and by [`RequestFacts::say`]: names and texts, sorted by name.
     pub metadata: Vec<(String, String)>,
     pub(crate) model_span: Range<usize>,
@@ -205,10 +206,10 @@ impl RequestFacts {
             model_span: model.value.clone(),
             usage: UsageWish::NoOptions,
             first_member_at: 0,
-            form: Some(FormFacts {
+            form: Some(Box::new(FormFacts {
                 boundary: boundary.to_owned(),
                 files: parts.iter().filter(|part| part.is_file).map(|part| part.value.clone()).collect(),
-            }),
+            })),
         })
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct Accepted {
     /// Where the caller asked to be told how the answer came about.
     pub(crate) explanation: Option<Explanation>,
     /// The line of a batch that it stands for.
-    pub(crate) ticket: Option<Ticket>,
+    pub(crate) ticket: Option<Box<Ticket>>,
     /// Counted until the request has ended.
     pub(crate) _load: Load,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Accepted {
 impl Accepted {
     /// The line of a batch that it stands for, as records name it.
     pub(crate) fn batch_line(&self) -> Option<BatchLine> {
-        self.ticket.as_ref().map(Ticket::line)
+        self.ticket.as_deref().map(Ticket::line)
     }
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn line(
         started,
         headers,
         explanation: None,
-        ticket: Some(ticket),
+        ticket: Some(Box::new(ticket)),
         _load: load,
     })
 }
