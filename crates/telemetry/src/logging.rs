@@ -55,6 +55,9 @@ pub fn start_logging(format: LogFormat, filter: &str) -> Result<LogLevelHandle, 
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parse(filter)?)
         .with_writer(std::io::stderr)
+        // A line that cannot be written, because the disk is full, would else be told to the same place by a macro that
+        // panics where that fails: in the middle of whatever request the line is about.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     let (started, handle) = match format {
         LogFormat::Text => {

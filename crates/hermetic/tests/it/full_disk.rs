@@ -24,9 +24,14 @@ fn service_on_a_small_disk() {
     let ballast = Path::new(&place).join("ballast");
     let front = Front::new();
     let mut serving = front.serve();
+    let pid = Pid::from_child(&serving);
     let mut answered = BTreeSet::new();
     let mut ask = || {
-        let answer = front.ask("big", &"x".repeat(1_000)).unwrap();
+        let answer = front.ask("big", &"x".repeat(1_000));
+        let answer = answer.unwrap_or_else(|| {
+            let ended = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
+            panic!("expected an answer, found none; the service: {ended:?}; {}", front.log())
+        });
         if answer.status == 200 {
             answered.insert(answer.request.unwrap());
         } else {
