@@ -6,6 +6,7 @@
 use crate::batches::{echo, lines, open, policies, said};
 use crate::client::Client;
 use crate::engine::Engine;
+use crate::kills::open_ledger;
 use crate::site::{SECRET, issue_key, planned, route};
 use arc_swap::ArcSwap;
 use hermetic_clock::Clock;
@@ -16,9 +17,7 @@ use hermetic_gateway::{
 };
 use hermetic_identity::{Identity, Keys};
 use hermetic_ids::RequestId;
-use hermetic_keys::SigningKey;
 use hermetic_ledger::record::{Event, Outcome, Record, RequestSettled};
-use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_metadata::Metadata;
 use hermetic_telemetry::Metrics;
 use serde_json::Value;
@@ -32,15 +31,6 @@ use std::time::Duration;
 const PLACE: &str = "HERMETIC_BATCH_TEST_PLACE";
 const NOW: u64 = 1_795_000_000_000;
 const IN_FLIGHT: usize = 4;
-
-fn open_ledger(place: &Path) -> Ledger {
-    let key = Arc::new(SigningKey::load_or_generate(&place.join("keys/ledger.pem")).unwrap());
-    let connector = Connector::new(AllowList::loopback());
-    let mut options =
-        LedgerOptions::new(place.join("ledger"), "test.example/ledger", key, Clock::system(), connector);
-    options.last_signed = place.join("keys/last-signed");
-    Ledger::open(options).unwrap()
-}
 
 /// Played by the process that is killed: it goes on with what is there, and drains when its input says so.
 #[test]

@@ -2,14 +2,16 @@
 //! without it, and each claim is made of all.
 
 use crate::budgets::rule;
-use crate::client::{Answer, metric, whole};
+use crate::client::{Answer, Client, metric, whole};
 use crate::site::{Site, planned, route};
 use crate::streams::settled;
+use bytes::Bytes;
 use hermetic_gateway::{Limiting, ModelTerms, Target};
 use hermetic_inference_api::{Call, Form, Surface};
 use hermetic_ledger::record::Event;
 use hermetic_limits::{RuleSet, Unit};
 use hermetic_policy::{Authorizer, Levels, Policies, PolicyFile};
+use http_body_util::Full;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -89,13 +91,19 @@ async fn site(limiting: Limiting, policy: &str) -> Site {
 
 const ALL: &str = r#"@id("all") permit (principal, action in Action::"infer", resource);"#;
 
-async fn ask(site: &mut Site, surface: Surface, path: &str) -> Answer {
-    let mut client = site.client().await;
-    let sent = least(surface, surface.kind().as_str());
-    let mut request = client.request(path, sent.clone());
+/// The least a caller can say on the surface, in the form it takes.
+fn request(client: &Client, (surface, path): (Surface, &str), model: &str) -> http::Request<Full<Bytes>> {
+    let mut request = client.request(path, least(surface, model));
     if surface.call().form() == Form::Multipart {
         request.headers_mut().insert("content-type", FORM.parse().unwrap());
     }
+    request
+}
+
+async fn ask(site: &mut Site, surface: Surface, path: &str) -> Answer {
+    let mut client = site.client().await;
+    let sent = least(surface, surface.kind().as_str());
+    let request = request(&client, (surface, path), surface.kind().as_str());
     let (response, ()) = tokio::join!(client.send(request), async {
         let received = site.engine.next().await;
         assert_eq!(received.path, surface.call().path());
@@ -155,10 +163,7 @@ async fn every_surface_is_held_to_limits_and_charged_what_it_used() {
             assert_eq!(ask(&mut site, surface, surface.path()).await.status, 200, "{name}");
         }
         let mut client = site.client().await;
-        let mut request = client.request(surface.path(), least(surface, surface.kind().as_str()));
-        if surface.call().form() == Form::Multipart {
-            request.headers_mut().insert("content-type", FORM.parse().unwrap());
-        }
+        let request = request(&client, (surface, surface.path()), surface.kind().as_str());
         let refused = whole(client.send(request).await).await;
         assert_eq!((refused.status, refused.code().as_str()), (429, "E0930"), "{name}: {:?}", refused.body);
         drop(client);
@@ -177,10 +182,7 @@ async fn every_surface_can_be_forbidden_by_its_name_and_the_refusal_is_on_record
             format!("{ALL}\n@id(\"not-this\") forbid (principal, action == Action::\"{name}\", resource);");
         let mut site = site(Limiting::none(), &policy).await;
         let mut client = site.client().await;
-        let mut request = client.request(surface.path(), least(surface, surface.kind().as_str()));
-        if surface.call().form() == Form::Multipart {
-            request.headers_mut().insert("content-type", FORM.parse().unwrap());
-        }
+        let request = request(&client, (surface, surface.path()), surface.kind().as_str());
         let refused = whole(client.send(request).await).await;
         assert_eq!(refused.status, 403, "{name}: {:?}", refused.body);
         drop(client);
@@ -199,10 +201,7 @@ async fn a_model_is_refused_on_the_surfaces_of_other_kinds() {
     let mut client = site.client().await;
     for surface in Surface::ALL {
         for kind in hermetic_gateway::ModelKind::ALL.into_iter().filter(|kind| *kind != surface.kind()) {
-            let mut request = client.request(surface.path(), least(surface, kind.as_str()));
-            if surface.call().form() == Form::Multipart {
-                request.headers_mut().insert("content-type", FORM.parse().unwrap());
-            }
+            let request = request(&client, (surface, surface.path()), kind.as_str());
             let refused = whole(client.send(request).await).await;
             assert_eq!(
                 (refused.status, refused.code().as_str()),

@@ -67,7 +67,7 @@ fn rules() -> RuleSet {
     .unwrap()
 }
 
-fn open_ledger(place: &Path) -> Ledger {
+pub(crate) fn open_ledger(place: &Path) -> Ledger {
     let key = Arc::new(SigningKey::load_or_generate(&place.join("keys/ledger.pem")).unwrap());
     let connector = Connector::new(AllowList::loopback());
     let mut options =
