@@ -1,0 +1,208 @@
+//! Finding: every rule at every place where something can begin.
+//!
+//! What is found at a place depends on the text from [`CONTEXT_BYTES`] before it to one byte behind what is found, and on
+//! nothing else: not on what was found elsewhere, not on how the text came. That is why a stream and the whole of it
+//! give the same (`stream.rs`). The one exception is what has no greatest length, a private key say: nothing begins inside
+//! it, and both ways read from left to right.
+
+use crate::automaton::{Automaton, Beginning, PatternMistake, Scratch};
+use crate::rule::{Candidate, Ending, Extent, Rule, RuleName};
+use std::ops::Range;
+
+/// Longest part of an e-mail address before the `@` (RFC 5321, 4.5.3.1.1), which rules may reach back.
+pub(crate) const REACH_BACK: usize = 64;
+
+/// The number of a rule among those compiled together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub(crate) usize);
+
+/// Something found: a rule, and where it stands in the text as it is seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub rule: RuleId,
+    pub place: Range<usize>,
+    /// It has begun and goes on to its own end, which is behind `place`.
+    pub(crate) goes_on: Option<Ending>,
+}
+
+/// Rules that are looked for together.
+#[derive(Debug)]
+pub struct Detectors {
+    rules: Vec<Rule>,
+    automaton: Automaton,
+}
+
+/// What there is at a place where something can begin.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Probed {
+    /// Whatever comes, this is all.
+    Settled(Vec<Finding>),
+    /// It depends on what comes.
+    Open,
+}
+
+impl Detectors {
+    pub fn new(rules: Vec<Rule>) -> Result<Self, PatternMistake> {
+        let automaton = Automaton::new(&rules)?;
+        Ok(Self { rules, automaton })
+    }
+
+    pub fn scratch(&self) -> Scratch {
+        self.automaton.scratch()
+    }
+
+    pub fn name(&self, rule: RuleId) -> &RuleName {
+        &self.rules[rule.0].name
+    }
+
+    pub fn rules(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+        self.rules.iter().enumerate().map(|(number, rule)| (RuleId(number), rule))
+    }
+
+    /// Everything in a text that is at hand whole, by where it begins.
+    pub fn find(&self, scratch: &mut Scratch, text: &[u8]) -> Vec<Finding> {
+        let mut found = Vec::new();
+        // Behind something that had no greatest length everything begins anew.
+        let mut base = 0;
+        while let Some(end) =
+            self.find_until_begun(scratch, text.get(base..).unwrap_or_default(), base, &mut found)
+        {
+            base = end;
+        }
+        found.sort_by_key(|finding| (finding.place.start, finding.place.end, finding.rule));
+        found
+    }
+
+    /// Up to the end of the first thing that has no greatest length; `None`: there is none.
+    fn find_until_begun(
+        &self,
+        scratch: &mut Scratch,
+        text: &[u8],
+        base: usize,
+        found: &mut Vec<Finding>,
+    ) -> Option<usize> {
+        let mut at = 0;
+        while let Some(start) = self.next_start(text, at) {
+            at = start + 1;
+            let Probed::Settled(here) = self.probe(scratch, text, start, true) else { continue };
+            let mut behind = None;
+            for mut finding in here {
+                if let Some(ending) = finding.goes_on {
+                    end_before(found, base + finding.place.end);
+                    finding.place.end = ending.within(text, finding.place.end).unwrap_or(text.len());
+                    behind = Some(base + finding.place.end);
+                }
+                finding.place = base + finding.place.start..base + finding.place.end;
+                found.push(finding);
+            }
+            if behind.is_some() {
+                return behind;
+            }
+        }
+        None
+    }
+
+    /// The next place, from `at` on, where something can begin: where a word does, or a sign that was not there already,
+    /// or any character of a script without spaces.
+    pub(crate) fn next_start(&self, text: &[u8], at: usize) -> Option<usize> {
+        let mut previous = at.checked_sub(1).and_then(|at| text.get(at)).copied();
+        for (offset, &byte) in text.get(at..)?.iter().enumerate() {
+            let before = previous.replace(byte);
+            let begins = match self.automaton.beginning(byte) {
+                Beginning::None => false,
+                Beginning::Word => before.is_none_or(|before| !before.is_ascii_alphanumeric()),
+                Beginning::Sign => before != Some(byte),
+            };
+            if begins && self.automaton.may_begin(byte, text.get(at + offset + 1).copied()) {
+                return Some(at + offset);
+            }
+        }
+        None
+    }
+
+    /// What there is at `at`, given that `ended` says whether the text ends where `text` does.
+    pub(crate) fn probe(&self, scratch: &mut Scratch, text: &[u8], at: usize, ended: bool) -> Probed {
+        let alive = self.automaton.probe(scratch, text, at);
+        let open = alive && !ended;
+        // Where the text ends now it may go on: whether something ends there is not known yet.
+        let found = self.judge(scratch, text, at, open.then_some(text.len()));
+        // What has no greatest length is certain as soon as it has begun.
+        if open && !found.iter().any(|finding| finding.goes_on.is_some()) {
+            return Probed::Open;
+        }
+        Probed::Settled(found)
+    }
+
+    /// Of each rule that matches, the longest match that passes its check; of one that has no greatest length, the
+    /// first, and nothing else.
+    fn judge(&self, scratch: &Scratch, text: &[u8], start: usize, undecided: Option<usize>) -> Vec<Finding> {
+        let mut found: Vec<Finding> = Vec::new();
+        for &(number, end) in &scratch.ends {
+            if undecided == Some(end) || !ends_at(text, end) {
+                continue;
+            }
+            let candidate = Candidate { text, start, end };
+            let Some(extent) = self.rules.get(number).and_then(|rule| (rule.check)(&candidate)) else {
+                continue;
+            };
+            let rule = RuleId(number);
+            let place = match extent {
+                Extent::All => start..end,
+                Extent::From(from) => from..end,
+                Extent::Between(from, to) => from..to,
+                Extent::Begun(ending) => {
+                    return vec![Finding { rule, place: start..end, goes_on: Some(ending) }];
+                }
+            };
+            found.retain(|finding| finding.rule != rule);
+            found.push(Finding { rule, place, goes_on: None });
+        }
+        found
+    }
+}
+
+/// What was found and reaches into something that has no greatest length ends where that is certain.
+pub(crate) fn end_before(found: &mut [Finding], certain: usize) {
+    for finding in found {
+        finding.place.end = finding.place.end.min(certain);
+    }
+}
+
+/// A word that goes on is not the word that was looked for.
+fn ends_at(text: &[u8], end: usize) -> bool {
+    let word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    !(word(end.checked_sub(1).and_then(|at| text.get(at))) && word(text.get(end)))
+}
+
+/// What an [`Ending::Armor`] ends with.
+const ARMOR_END: &[u8] = b"-----END ";
+const ARMOR_DASHES: &[u8] = b"-----";
+/// Longest name between the dashes.
+const ARMOR_NAME_MAX: usize = 64;
+
+impl Ending {
+    /// Where it ends at or after `from`; `None`: not in this text.
+    pub(crate) fn within(self, text: &[u8], from: usize) -> Option<usize> {
+        let rest = text.get(from..)?;
+        match self {
+            Self::Token => {
+                let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=+/".contains(b);
+                rest.iter().position(|b| !is_token(b)).map(|at| from + at)
+            }
+            Self::Armor => {
+                let mut at = 0;
+                loop {
+                    at += find(rest.get(at..)?, ARMOR_END)? + ARMOR_END.len();
+                    let name = rest.get(at..(at + ARMOR_NAME_MAX + ARMOR_DASHES.len()).min(rest.len()))?;
+                    if let Some(dashes) = find(name, ARMOR_DASHES) {
+                        return Some(from + at + dashes + ARMOR_DASHES.len());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}

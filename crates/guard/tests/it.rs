@@ -1,0 +1,9 @@
+//! Integration tests of `hermetic-guard`, in one binary.
+#[path = "it/exact.rs"]
+mod exact;
+#[path = "it/finds.rs"]
+mod finds;
+#[path = "it/hostile.rs"]
+mod hostile;
+#[path = "it/plans.rs"]
+mod plans;
