@@ -29,6 +29,8 @@ pub struct Finding {
 #[derive(Debug)]
 pub struct Detectors {
     rules: Vec<Rule>,
+    /// Which of them find what has no greatest length.
+    open_ended: Vec<bool>,
     automaton: Automaton,
 }
 
@@ -44,7 +46,8 @@ pub(crate) enum Probed {
 impl Detectors {
     pub fn new(rules: Vec<Rule>) -> Result<Self, PatternMistake> {
         let automaton = Automaton::new(&rules)?;
-        Ok(Self { rules, automaton })
+        let open_ended = rules.iter().map(Rule::is_open_ended).collect();
+        Ok(Self { rules, open_ended, automaton })
     }
 
     pub fn scratch(&self) -> Scratch {
@@ -138,7 +141,9 @@ impl Detectors {
     fn judge(&self, scratch: &Scratch, text: &[u8], start: usize, undecided: Option<usize>) -> Vec<Finding> {
         let mut found: Vec<Finding> = Vec::new();
         for &(number, end) in &scratch.ends {
-            if undecided == Some(end) || !ends_at(text, end) {
+            // What has no greatest length has no end yet that it could go on behind.
+            let open_ended = || self.open_ended.get(number) == Some(&true);
+            if undecided == Some(end) || !ends_at(text, end) && !open_ended() {
                 continue;
             }
             let candidate = Candidate { text, start, end };

@@ -17,6 +17,7 @@
 mod automaton;
 mod checks;
 mod detectors;
+mod names;
 mod plan;
 mod redact;
 mod rule;
@@ -26,6 +27,7 @@ mod view;
 
 pub use automaton::{MATCH_BYTES_MAX, PatternMistake, Scratch};
 pub use detectors::{Detectors, Finding, RuleId};
+pub use names::names;
 pub use plan::{Action, Fingerprint, Plan, Verdict};
 pub use redact::{Redaction, redact};
 pub use rule::{CONTEXT_BYTES, Candidate, Check, Ending, Extent, Rule, RuleName, as_it_looks};

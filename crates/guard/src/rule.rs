@@ -149,6 +149,12 @@ impl Rule {
     pub const fn new(name: &'static str, pattern: &'static str, check: Check) -> Self {
         Self { name: RuleName::built_in(name), pattern: Cow::Borrowed(pattern), check }
     }
+
+    /// Whether it finds what has no greatest length: such a rule says so of whatever looks like it.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        let nothing = Candidate { text: b"", start: 0, end: 0 };
+        matches!((self.check)(&nothing), Some(Extent::Begun(_)))
+    }
 }
 
 /// What looks like it is it.

@@ -4,7 +4,8 @@
 //! characters that nobody sees are left out. A detector that reads `4111` finds it whether it was written `4111`,
 //! `\u0034111`, `４１１１` or with a zero-width space between. What is found is cut out of the bytes as they were written.
 
-mod fold;
+pub(crate) mod fold;
+pub(crate) mod latin;
 
 use fold::Folded;
 

@@ -5,5 +5,7 @@ mod exact;
 mod finds;
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "it/named.rs"]
+mod named;
 #[path = "it/plans.rs"]
 mod plans;

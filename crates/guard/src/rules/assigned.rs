@@ -58,17 +58,18 @@ const ASSIGNED: &[(&str, &str, Of, u32, u32)] = &[
     ("secret.fastly_token", "fastly", Of::Token, 32, 32),
     ("secret.finicity_secret", "finicity", Of::Alnum, 20, 32),
     ("secret.finnhub_token", "finnhub", Of::Alnum, 20, 20),
-    ("secret.flickr_token", "flickr", Of::Hex, 32, 32),
+    ("secret.flickr_token", "flickr", Of::Alnum, 32, 32),
     ("secret.freemius_key", "freemius|secret_key", Of::Token, 29, 32),
-    ("secret.freshbooks_token", "freshbooks", Of::Hex, 64, 64),
+    ("secret.freshbooks_token", "freshbooks", Of::Alnum, 64, 64),
     ("secret.gitter_token", "gitter", Of::Token, 40, 40),
     ("secret.gocardless_token", "gocardless|live_", Of::Token, 40, 45),
     ("secret.hubspot_key", "hubspot|hapikey", Of::Uuid, 36, 36),
-    ("secret.intercom_key", "intercom", Of::Base64, 60, 60),
+    ("secret.intercom_key", "intercom", Of::Token, 60, 60),
     ("secret.ionos_secret", "ionos", Of::Token, 64, 90),
-    ("secret.jumpcloud_key", "jumpcloud", Of::Hex, 40, 40),
+    ("secret.jumpcloud_key", "jumpcloud", Of::Alnum, 40, 40),
     ("secret.kraken_token", "kraken", Of::Base64, 80, 90),
     ("secret.kucoin_token", "kucoin", Of::Uuid, 36, 36),
+    ("secret.kucoin_token", "kucoin", Of::Hex, 24, 24),
     ("secret.linkedin_secret", "linkedin", Of::Alnum, 14, 16),
     ("secret.lob_key", "lob", Of::Token, 35, 40),
     ("secret.looker_secret", "looker", Of::Alnum, 20, 24),
@@ -88,7 +89,7 @@ const ASSIGNED: &[(&str, &str, Of, u32, u32)] = &[
     ("secret.pendo_key", "pendo", Of::Uuid, 36, 40),
     ("secret.plaid_secret", "plaid", Of::Alnum, 24, 30),
     ("secret.pusher_secret", "pusher", Of::Hex, 20, 20),
-    ("secret.rapidapi_key", "rapidapi|x-rapidapi-key", Of::Alnum, 50, 50),
+    ("secret.rapidapi_key", "rapidapi|x-rapidapi-key", Of::Token, 50, 50),
     ("secret.recaptcha_secret", "recaptcha", Of::Token, 40, 40),
     ("secret.salesforce_secret", "salesforce|sfdc", Of::Alnum, 64, 112),
     ("secret.segment_key", "segment", Of::Alnum, 32, 32),
@@ -118,9 +119,9 @@ const ASSIGNED: &[(&str, &str, Of, u32, u32)] = &[
     ("secret.zoom_secret", "zoom", Of::Alnum, 32, 36),
 ];
 
-/// Between the name's word and the value: the rest of the name, what assigns, an opening quote.
-const BETWEEN: &str =
-    r#"[A-Za-z0-9_.-]{0,32}["'\x60]?[ \t]{0,4}(?:=|:|=>|:=|\|\|=|\?=|,|<)[ \t]{0,4}["'\x60]?"#;
+/// Between the name's word and the value: the rest of the name, what assigns (also the next line of a list of variables,
+/// and a verb), what the value is wrapped in, an opening quote.
+const BETWEEN: &str = r#"[A-Za-z0-9_.-]{0,32}(?:["'\x60]?[ \t]{0,4}(?:=|:|=>|:=|\|\|=|\?=|,|<)[ \t]{0,4}(?:[A-Za-z_:.]{1,24}\()?|["']?,?\n[ \t]{0,12}["']?value["']?: {0,2}|["'\x60]? (?:is|was)[ :]{1,2})["'\x60]?"#;
 
 /// Names of anything that must stay secret.
 const SECRETIVE: &str = r"(?:api|app|access|auth|client|consumer|encryption|master|private|secret|service|session|shared|signing|admin|root|db|database|user|bot|refresh|id|deploy|webhook|license|account)?[_.-]?(?:api_?key|apikey|key|token|secret|passwd|password|pass_?phrase|passphrase|pwd|credentials?|auth)";
@@ -197,9 +198,36 @@ fn varied(candidate: &Candidate<'_>, least: f64, is: impl Fn(u8) -> bool) -> Opt
     let value = candidate.text.get(from..candidate.end)?;
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
-    // One in sixteen random letters and digits or more is a digit.
-    let random = digits * 16 >= value.len() && letters * 16 >= value.len();
-    (random && entropy(value) >= least && !is_placeholder(value)).then_some(Extent::From(from))
+    ((digits * 16 >= value.len() || is_mixed(value))
+        && letters * 16 >= value.len()
+        && entropy(value) >= least
+        && !is_placeholder(value))
+    .then_some(Extent::From(from))
+}
+
+/// How often a value goes from one kind of letter to another, other than names do where a word begins.
+fn changes(value: &[u8]) -> usize {
+    let kind = |byte: u8| match byte {
+        b'a'..=b'z' => Some(0),
+        b'A'..=b'Z' => Some(1),
+        b'0'..=b'9' => Some(2),
+        _ => None,
+    };
+    let changed = |pair: &&[u8]| match **pair {
+        [first, last] => match (kind(first), kind(last)) {
+            (Some(1), Some(0)) | (None, _) | (_, None) => false,
+            (first, last) => first != last,
+        },
+        _ => false,
+    };
+    value.windows(2).filter(changed).count()
+}
+
+/// Whether its letters and digits are drawn and not composed.
+fn is_mixed(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let (changes, length) = (changes(value), value.len());
+    digits > 0 && (changes * 10 >= length * 3 || digits * 8 >= length && changes * 5 >= length)
 }
 
 /// What may stand in a value whose kind is not known.
@@ -225,16 +253,19 @@ fn generic(candidate: &Candidate<'_>) -> Option<Extent> {
     let value = candidate.text.get(from..candidate.end)?;
     let quoted = candidate.text.get(from.checked_sub(1)?).is_some_and(|b| b"\"'`".contains(b));
     let closed = candidate.text.get(candidate.end).is_none_or(|b| b"\"'`\r\n ;,)".contains(b));
-    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    // Without a quote it may be the name of a type or a variable.
+    let named = !quoted && value.len() < 16 && changes(value) * 10 < value.len() * 4;
     // Names of things have points, slashes and few digits; calls have brackets.
     let name_like =
         value.contains(&b'.') && !value.contains(&b'=') || value.starts_with(b"/") || value.starts_with(b"$");
     let length = value.len();
-    let least = if quoted { 3.3 } else { 3.6 };
-    let random =
-        length >= 12 && digits >= 2 && letters >= 2 && digits * 8 >= length && entropy(value) >= least;
-    (random && closed && !name_like && !is_placeholder(value)).then_some(Extent::From(from))
+    let least = if quoted || length >= 32 { 3.0 } else { 3.3 };
+    let random = length >= 12 && letters >= 2 && is_mixed(value) && entropy(value) >= least;
+    // `AWS::ApiGateway::ApiKey` is a kind of thing.
+    let of_a_kind = candidate.previous() == Some(b':');
+    (random && !named && !of_a_kind && closed && !name_like && !is_placeholder(value))
+        .then_some(Extent::From(from))
 }
 
 /// As people say it: "the password is Tr0ub4dor&3".
@@ -262,7 +293,7 @@ fn spoken(candidate: &Candidate<'_>) -> Option<Extent> {
     let varied = kinds.iter().filter(|kind| **kind).count() >= 2 && kinds[0];
     (varied
         && value.len() >= 4
-        && !value.starts_with(b"$")
+        && !value.first().is_some_and(|first| b"$[{&*%".contains(first))
         && !value.contains(&b'(')
         && !is_placeholder(value))
     .then_some(Extent::Between(end - run, end - tail))

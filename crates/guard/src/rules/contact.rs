@@ -63,6 +63,12 @@ const CALLED: &[&str] = &[
     "hotline",
     "pager",
     "sms",
+    "registered",
+    "messages to",
+    "answering",
+    "extension",
+    "desk",
+    "hung up",
 ];
 
 fn international(candidate: &Candidate<'_>) -> Option<Extent> {
@@ -75,7 +81,7 @@ fn national(candidate: &Candidate<'_>) -> Option<Extent> {
     let digits = candidate.digits();
     let text = candidate.matched();
     let count = digits.len();
-    if !(7..=15).contains(&count)
+    if !(6..=15).contains(&count)
         || ends_with_sign(candidate)
         || !stands_alone(candidate)
         || dotted_quad(text)
@@ -93,7 +99,25 @@ fn national(candidate: &Candidate<'_>) -> Option<Extent> {
     };
     let with_extension = text.iter().any(u8::is_ascii_alphabetic);
     let trunk = digits.first() == Some(&0) && (9..=12).contains(&count) && (2..=6).contains(&groups.len());
-    all_if(american || with_extension && count >= 10 || (trunk || count >= 7) && candidate.follows(CALLED))
+    // An area in brackets, or a trunk zero with an area behind it and groups of one sign.
+    let bracketed =
+        text.starts_with(b"(") && text.contains(&b')') && (8..=12).contains(&count) && groups.len() >= 2;
+    let signs: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_digit()).collect();
+    let evenly = signs.windows(2).all(|pair| pair.first() == pair.last()) && !signs.is_empty();
+    let grouped = digits.first() == Some(&0)
+        && digits.get(1).is_some_and(|digit| *digit > 0)
+        && (9..=11).contains(&count)
+        && evenly
+        && groups.len() >= 3
+        && groups.iter().all(|length| *length >= 2);
+    let short = count == 6 && groups.len() == 3;
+    all_if(
+        american
+            || bracketed
+            || grouped
+            || with_extension && count >= 10
+            || (trunk || short || count >= 7) && candidate.follows(CALLED),
+    )
 }
 
 fn ends_with_sign(candidate: &Candidate<'_>) -> bool {

@@ -6,7 +6,7 @@ use crate::rule::{Candidate, Extent, Rule};
 use sha2::{Digest, Sha256};
 
 pub(super) const RULES: &[Rule] = &[
-    Rule::new("pii.card", r"[1-6][0-9]{2,3}(?:[ -]?[0-9]){8,16}", card),
+    Rule::new("pii.card", r"[0-6][0-9]{2,3}(?:[ -]?[0-9]){8,16}", card),
     Rule::new("pii.iban", r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}", iban),
     Rule::new(
         "pii.swift",
@@ -32,6 +32,7 @@ fn of_a_network(digits: &[u32]) -> bool {
         Some(5 | 6) if two == 50 || (56..=58).contains(&two) || two == 67 || two == 63 => {
             (12..=19).contains(&length)
         }
+        Some(2) if four == 2131 => length == 15,
         Some(2) => length == 16 && matches!(four, 2200..=2204 | 2221..=2720),
         Some(3) if two == 34 || two == 37 => length == 15,
         Some(3) if (300..=305).contains(&three) || two == 36 || two == 38 || two == 39 => {
@@ -48,8 +49,12 @@ fn of_a_network(digits: &[u32]) -> bool {
 
 fn card(candidate: &Candidate<'_>) -> Option<Extent> {
     let digits = candidate.digits();
+    // Networks of one country have numbers outside the great ones: those are called cards.
+    let called = || {
+        candidate.follows(&["card", "credit", "debit", "visa", "mastercard", "maestro", "amex", "cc", "pan"])
+    };
     all_if(
-        of_a_network(&digits)
+        (of_a_network(&digits) || called())
             && checks::luhn(&digits)
             && !checks::is_monotone(&digits)
             && stands_alone(candidate),

@@ -5,7 +5,11 @@ use crate::checks;
 use crate::rule::{Candidate, Extent, Rule, as_it_looks};
 
 pub(super) const RULES: &[Rule] = &[
-    Rule::new("pii.date", r"(?:19|20)[0-9]{2}[-/.](?:0?[1-9]|1[0-2])[-/.](?:[12][0-9]|3[01]|0?[1-9])", date),
+    Rule::new(
+        "pii.date",
+        r"(?:19|20)[0-9]{2}[-/.](?:0?[1-9]|1[0-2])[-/.](?:[12][0-9]|3[01]|0?[1-9])(?:[T ][0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?:Z|[+-][0-2][0-9]:?[0-5][0-9])?)?",
+        date,
+    ),
     Rule::new("pii.date", r"[0-3]?[0-9]([-/. ])[0-3]?[0-9]([-/. ])(?:19|20)?[0-9]{2}", short_date),
     Rule::new(
         "pii.date",
@@ -47,7 +51,7 @@ pub(super) const RULES: &[Rule] = &[
 
 fn date(candidate: &Candidate<'_>) -> Option<Extent> {
     let parts = numbers(candidate.matched());
-    let [_, month, day] = *parts.as_slice() else { return None };
+    let [_, month, day, ..] = *parts.as_slice() else { return None };
     all_if(checks::is_day(month, day) && stands_alone(candidate))
 }
 

@@ -24,6 +24,8 @@ const TOKENS: &[(&str, &str)] = &[
         "secret.azure_function_key",
         r"(?i:x-functions-key)[ :=]{1,3}[A-Za-z0-9_-]{52}AzFu[A-Za-z0-9_-]{0,4}=?=?",
     ),
+    ("secret.adobe_client_secret", r"p8e-[a-z0-9]{32}"),
+    ("secret.clickhouse_key", r"4b1d[A-Za-z0-9]{38}"),
     ("secret.alibaba_access_key_id", r"LTAI[A-Za-z0-9]{20}"),
     ("secret.tencent_secret_id", r"AKID[A-Za-z0-9]{32}"),
     ("secret.digitalocean_pat", r"dop_v1_[a-f0-9]{64}"),
@@ -315,7 +317,10 @@ fn url_password(candidate: &Candidate<'_>) -> Option<Extent> {
     let password = text.get(colon + 1..text.len() - 1)?;
     let variable = password.starts_with(b"$") || password.starts_with(b"{") || password.starts_with(b"%");
     let word = [&b"password"[..], b"pass", b"pwd", b"secret"].contains(&password);
-    (!variable && !word).then_some(Extent::Between(candidate.start + colon + 1, candidate.end - 1))
+    let name = text.get(3..colon).unwrap_or_default();
+    // What stands for one, in the documentation of URLs: `foo:bar`, the name again, a picture.
+    let shown = password.len() < 4 || password == name || !password.iter().any(u8::is_ascii_alphanumeric);
+    (!variable && !word && !shown).then_some(Extent::Between(candidate.start + colon + 1, candidate.end - 1))
 }
 
 fn bearer(candidate: &Candidate<'_>) -> Option<Extent> {

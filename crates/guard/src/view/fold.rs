@@ -2,7 +2,7 @@
 
 /// What a character is to a detector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Folded {
+pub(crate) enum Folded {
     Itself,
     Ascii(u8),
     /// Nobody sees it.
@@ -15,7 +15,7 @@ const ZEROS: [u32; 23] = [
     0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x1090, 0x17E0, 0x1810, 0x2080, 0xA8D0, 0xABF0,
 ];
 
-pub(super) fn fold(character: char) -> Folded {
+pub(crate) fn fold(character: char) -> Folded {
     let code = u32::from(character);
     if let Ok(byte) = u8::try_from(code)
         && byte.is_ascii()

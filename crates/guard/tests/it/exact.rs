@@ -1,6 +1,6 @@
 //! A stream becomes what the whole of it becomes, however it is cut.
 
-use crate::plans::{masking, plan};
+use crate::plans::{masking, naming, plan};
 use hermetic_guard::{Action, Plan, Redactor, Scratch, View, Writing, redact};
 use proptest::prelude::*;
 
@@ -64,6 +64,20 @@ const PIECES: &[&str] = &[
     "AAAA",
     "0",
     "9",
+    "Maria ",
+    "John Smith",
+    "Dr. Åsa Laine",
+    "Hanuš",
+    "my name is ",
+    " lives in ",
+    "New York",
+    "Suite 215",
+    "12 Mill Street, ",
+    "Hauptstraße 7",
+    "Rue de la Paix 3",
+    " Boeing Co",
+    "Ltd.",
+    "Bank of ",
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -138,6 +152,12 @@ proptest! {
             [None, Some(Action::Report), Some(Action::Mask), Some(Action::Hash)][usize::try_from(sum % 4).unwrap()]
         });
         holds(&plan, Writing::Json, &text, &cuts)?;
+    }
+
+    #[test]
+    fn names_in_pieces_as_whole(text in text(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        writing in prop::sample::select(&[Writing::Plain, Writing::Json, Writing::JsonInJson])) {
+        holds(naming(), writing, &text, &cuts)?;
     }
 
     /// What is not found leaves as it came.

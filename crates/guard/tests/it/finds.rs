@@ -36,7 +36,7 @@ fn what_is_personal_is_found() {
         ("TCKN 10000000146", "TCKN [TCKN]"),
         ("TFN 123 456 782", "TFN [TFN]"),
         ("ABN 51 824 753 556", "ABN [ABN]"),
-        ("ID 9202204720082", "ID [ID]"),
+        ("ID 9001315009083", "ID [ID]"),
         ("VIN 1M8GDM9AXKP042788", "VIN [VIN]"),
         ("NPI 1234567893", "NPI [NPI]"),
         ("DEA AB1234563", "DEA [DEA]"),
@@ -87,6 +87,15 @@ fn secrets_are_found_and_what_stands_for_one_is_not() {
         ),
         ("api_key: \"8f14e45fceea167a5a36dedd4bea2543\"", "api_key: \"[GENERIC]\""),
         ("the password is Tr0ub4dor&3.", "the password is [PASSWORD]."),
+        (
+            "a eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0 b",
+            "a [JWT] b",
+        ),
+        (
+            "- name: CO_API_KEY\n  value: YjZhp2zC84YaaOUTVrxcgx3cVF8EvtqabsbUGdrS",
+            "- name: CO_API_KEY\n  value: [COHERE_KEY]",
+        ),
+        ("My api_key is \"d5MdOPt80yRVqSIVmR4uu3EbdqFgb9YF\"", "My api_key is \"[GENERIC]\""),
     ] {
         assert_eq!(redacted(text), expected);
     }

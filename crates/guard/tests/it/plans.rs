@@ -1,6 +1,6 @@
 //! Plans for tests.
 
-use hermetic_guard::{Action, Detectors, Fingerprint, Plan, RuleName, built_in};
+use hermetic_guard::{Action, Detectors, Fingerprint, Plan, RuleName, built_in, names};
 use std::sync::{Arc, OnceLock};
 
 #[derive(Debug)]
@@ -15,6 +15,15 @@ impl Fingerprint for Length {
 pub(crate) fn detectors() -> Arc<Detectors> {
     static ALL: OnceLock<Arc<Detectors>> = OnceLock::new();
     Arc::clone(ALL.get_or_init(|| Arc::new(Detectors::new(built_in()).unwrap())))
+}
+
+/// The same, and names.
+pub(crate) fn naming() -> &'static Plan {
+    static NAMING: OnceLock<Plan> = OnceLock::new();
+    NAMING.get_or_init(|| {
+        let detectors = Detectors::new([built_in(), names()].concat()).unwrap();
+        Plan::new(Arc::new(detectors), Arc::new(Length), |_| Some(Action::Mask))
+    })
 }
 
 pub(crate) fn plan(action: impl FnMut(&RuleName) -> Option<Action>) -> Plan {
