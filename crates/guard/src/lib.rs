@@ -17,6 +17,7 @@
 mod automaton;
 mod checks;
 mod detectors;
+mod injection;
 mod names;
 mod plan;
 mod redact;
@@ -27,6 +28,7 @@ mod view;
 
 pub use automaton::{MATCH_BYTES_MAX, PatternMistake, Scratch};
 pub use detectors::{Detectors, Finding, RuleId};
+pub use injection::{INJECTION_PLACES, Injection, injection_places};
 pub use names::names;
 pub use plan::{Action, Fingerprint, Plan, Verdict};
 pub use redact::{Redaction, redact};

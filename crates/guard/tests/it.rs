@@ -5,6 +5,8 @@ mod exact;
 mod finds;
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "it/injection.rs"]
+mod injection;
 #[path = "it/named.rs"]
 mod named;
 #[path = "it/plans.rs"]
