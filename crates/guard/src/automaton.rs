@@ -54,13 +54,43 @@ pub(crate) enum Beginning {
     Sign,
 }
 
+/// Sets of three bytes, by their classes: bytes of one class are the same to every rule.
+struct Threes {
+    classes: [u8; 256],
+    count: usize,
+    bits: Vec<u64>,
+}
+
+impl Threes {
+    fn new(count: usize) -> Self {
+        Self { classes: [0; 256], count, bits: vec![0; count.pow(3).div_ceil(64)] }
+    }
+
+    fn place(&self, classes: [u8; 3]) -> usize {
+        classes.into_iter().fold(0, |place, class| place * self.count + usize::from(class))
+    }
+
+    fn set(&mut self, classes: [u8; 3]) {
+        let place = self.place(classes);
+        if let Some(word) = self.bits.get_mut(place / 64) {
+            *word |= 1 << (place % 64);
+        }
+    }
+
+    fn has(&self, bytes: [u8; 3]) -> bool {
+        let place =
+            self.place(bytes.map(|byte| self.classes.get(usize::from(byte)).copied().unwrap_or_default()));
+        self.bits.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+}
+
 /// The cache of the automaton is full.
 struct Full;
 
 pub(crate) struct Automaton {
     dfa: DFA,
-    /// Which two bytes something can begin with, a bit each: most words of a language are ruled out by them.
-    pairs: Vec<u64>,
+    /// Which three bytes something can begin with: nearly all words of a language are ruled out by them.
+    threes: Threes,
     /// What can begin with a byte.
     beginnings: [Beginning; 256],
 }
@@ -87,7 +117,8 @@ impl Automaton {
             .minimum_cache_clear_count(Some(0))
             .starts_for_each_pattern(false);
         let dfa = DFA::builder().configure(config).build_from_nfa(nfa).map_err(|error| together(&error))?;
-        let mut automaton = Self { dfa, pairs: vec![0; 1024], beginnings: [Beginning::None; 256] };
+        let threes = Threes::new(dfa.byte_classes().alphabet_len());
+        let mut automaton = Self { dfa, threes, beginnings: [Beginning::None; 256] };
         automaton.learn_beginnings();
         Ok(automaton)
     }
@@ -98,32 +129,48 @@ impl Automaton {
 
     fn learn_beginnings(&mut self) {
         let mut scratch = self.scratch();
-        for first in 0..=u8::MAX {
-            for second in 0..=u8::MAX {
-                let alive = self.probe(&mut scratch, &[first, second], 0);
-                if alive || !scratch.ends.is_empty() {
-                    let pair = usize::from(first) << 8 | usize::from(second);
-                    if let Some(word) = self.pairs.get_mut(pair / 64) {
-                        *word |= 1 << (pair % 64);
-                    }
-                    let beginning =
-                        if first.is_ascii_alphanumeric() { Beginning::Word } else { Beginning::Sign };
-                    // Inside a character nothing begins.
-                    if let Some(begins) = self.beginnings.get_mut(usize::from(first))
-                        && !matches!(first, 0x80..=0xBF)
-                    {
-                        *begins = beginning;
+        let classes = self.dfa.byte_classes();
+        // One byte of each class stands for all of it.
+        let bytes: Vec<u8> = classes.representatives(..=u8::MAX).filter_map(|unit| unit.as_u8()).collect();
+        let mut first_classes = Vec::new();
+        for &first in &bytes {
+            let begins = bytes.iter().filter(|&&second| self.lives(&mut scratch, &[first, second])).copied();
+            let seconds: Vec<u8> = begins.collect();
+            if !seconds.is_empty() {
+                first_classes.push(classes.get(first));
+            }
+            for second in seconds {
+                for &third in &bytes {
+                    if self.lives(&mut scratch, &[first, second, third]) {
+                        self.threes.set([first, second, third].map(|byte| classes.get(byte)));
                     }
                 }
             }
         }
+        for byte in 0..=u8::MAX {
+            let class = classes.get(byte);
+            if let Some(known) = self.threes.classes.get_mut(usize::from(byte)) {
+                *known = class;
+            }
+            // Inside a character nothing begins.
+            if first_classes.contains(&class)
+                && !matches!(byte, 0x80..=0xBF)
+                && let Some(begins) = self.beginnings.get_mut(usize::from(byte))
+            {
+                *begins = if byte.is_ascii_alphanumeric() { Beginning::Word } else { Beginning::Sign };
+            }
+        }
     }
 
-    /// Whether something can begin with these two bytes. At the end of a text it is by the first alone.
-    pub(crate) fn may_begin(&self, first: u8, second: Option<u8>) -> bool {
-        let Some(second) = second else { return true };
-        let pair = usize::from(first) << 8 | usize::from(second);
-        self.pairs.get(pair / 64).is_some_and(|word| word >> (pair % 64) & 1 == 1)
+    /// Whether something can begin with these bytes.
+    fn lives(&self, scratch: &mut Scratch, bytes: &[u8]) -> bool {
+        self.probe(scratch, bytes, 0) || !scratch.ends.is_empty()
+    }
+
+    /// Whether something can begin with these three bytes. Where a text ends before the third, it may.
+    pub(crate) fn may_begin(&self, first: u8, second: Option<u8>, third: Option<u8>) -> bool {
+        let (Some(second), Some(third)) = (second, third) else { return true };
+        self.threes.has([first, second, third])
     }
 
     pub(crate) fn beginning(&self, first: u8) -> Beginning {

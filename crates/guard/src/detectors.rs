@@ -108,15 +108,17 @@ impl Detectors {
     /// The next place, from `at` on, where something can begin: where a word does, or a sign that was not there already,
     /// or any character of a script without spaces.
     pub(crate) fn next_start(&self, text: &[u8], at: usize) -> Option<usize> {
-        let mut previous = at.checked_sub(1).and_then(|at| text.get(at)).copied();
+        // No sign stands before the first byte that it could be the same as.
+        let mut before = at.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(0x80);
         for (offset, &byte) in text.get(at..)?.iter().enumerate() {
-            let before = previous.replace(byte);
+            let previous = std::mem::replace(&mut before, byte);
             let begins = match self.automaton.beginning(byte) {
                 Beginning::None => false,
-                Beginning::Word => before.is_none_or(|before| !before.is_ascii_alphanumeric()),
-                Beginning::Sign => before != Some(byte),
+                Beginning::Word => !previous.is_ascii_alphanumeric(),
+                Beginning::Sign => previous != byte,
             };
-            if begins && self.automaton.may_begin(byte, text.get(at + offset + 1).copied()) {
+            let next = |further: usize| text.get(at + offset + further).copied();
+            if begins && self.automaton.may_begin(byte, next(1), next(2)) {
                 return Some(at + offset);
             }
         }
