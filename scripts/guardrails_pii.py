@@ -11,7 +11,7 @@ import subprocess
 
 import guardrails_sets
 
-SEED = 20261128
+SEED = 20261129
 SENTENCES = 3000
 # Which category a kind of the generator, a rule of ours (by its longest prefix) and an entity of Presidio belong to.
 TRUTH = {
