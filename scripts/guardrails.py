@@ -20,7 +20,8 @@ HOME = ROOT / ".hermetic" / "guardrails"
 REPORT = ROOT / "reports" / "guardrails.json"
 PINNED = [
     "presidio-analyzer==2.2.366", "presidio-anonymizer==2.2.366", "detect-secrets==1.5.0", "Faker==40.63.0",
-    "scikit-learn==1.9.1", "spacy==3.8.18", "pyarrow", "pyyaml", "tzdata", "python-dotenv", "pandas", "tqdm",
+    "scikit-learn==1.9.1", "spacy==3.8.18", "pyarrow==26.0.1", "PyYAML==6.0.4", "tzdata==2026.6",
+    "python-dotenv==1.2.4", "pandas==3.1.1", "tqdm==4.70.1",
 ]
 # Its requirements are for training models; what makes sentences needs none of those.
 ALONE = ["presidio-evaluator==0.3.2"]

@@ -49,6 +49,11 @@ fn what_is_personal_is_found() {
         ("routing 021000021", "routing [ABA]"),
         ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "[CRYPTO]"),
         ("passport 533380006", "passport [PASSPORT]"),
+        ("my card 213125588913978", "my card [CARD]"),
+        ("maestro 060490805680", "maestro [CARD]"),
+        ("Desk: (062)645-2770", "Desk: [PHONE]"),
+        ("my registered 0312 0828589", "my registered [PHONE]"),
+        ("seen 1985-11-25 16:56:48.634490 there", "seen [DATE] there"),
     ] {
         assert_eq!(redacted(text), expected);
     }
@@ -107,6 +112,12 @@ fn secrets_are_found_and_what_stands_for_one_is_not() {
         "secret: ${SECRET}",
         "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         "key = self.config.access_key_id",
+        "def exchange(self, peer_public_key: X448PublicKey) -> bytes:",
+        "dest_key='Ec2SubnetIds',",
+        "self.s3_key_prefix = s3_key_prefix",
+        "\"AWS::ApiGateway::ApiKey\": \"48205d4ffd7feba3\",",
+        "pub Password: [u16; 256],",
+        "moz://foo:bar@servo/baz",
     ] {
         assert_eq!(redacted(text), text);
     }
