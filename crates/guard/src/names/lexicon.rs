@@ -58,22 +58,64 @@ fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().filter(|line| !line.starts_with('#'))
 }
 
+/// A list by the hash of its entries: one look, where halving the list takes fifteen.
+struct Table {
+    entries: Vec<(&'static [u8], u8)>,
+    /// One more than the number of an entry; nothing: none. Twice as many as entries at least, a power of two.
+    slots: Vec<u32>,
+}
+
+impl Table {
+    fn new(entries: Vec<(&'static [u8], u8)>) -> Self {
+        let mut slots = vec![0; (entries.len() * 2).next_power_of_two()];
+        for ((word, _), number) in entries.iter().zip(1..) {
+            let mut at = place(word, slots.len());
+            while let Some(slot) = slots.get_mut(at) {
+                if *slot == 0 {
+                    *slot = number;
+                    break;
+                }
+                at = (at + 1) % slots.len();
+            }
+        }
+        Self { entries, slots }
+    }
+
+    fn get(&self, wanted: &[u8]) -> Option<u8> {
+        let mut at = place(wanted, self.slots.len());
+        loop {
+            let number = usize::try_from(*self.slots.get(at)?).ok()?;
+            let (word, kind) = self.entries.get(number.checked_sub(1)?)?;
+            if *word == wanted {
+                return Some(*kind);
+            }
+            at = (at + 1) % self.slots.len();
+        }
+    }
+}
+
+/// FNV-1a, its upper half folded in.
+fn place(word: &[u8], slots: usize) -> usize {
+    let hash = word.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
+    });
+    usize::try_from((hash ^ hash >> 32) & 0xFFFF_FFFF).unwrap_or_default() % slots.max(1)
+}
+
 /// What a word is known as; nothing, if it is not.
 pub(super) fn known(word: &[u8]) -> Known {
-    static SORTED: OnceLock<Vec<(&[u8], u8)>> = OnceLock::new();
-    let sorted = SORTED.get_or_init(|| {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
         let split = |line: &'static str| line.as_bytes().split_last().map(|(kind, word)| (word, kind - b'0'));
-        lines(WORDS).filter_map(split).collect()
+        Table::new(lines(WORDS).filter_map(split).collect())
     });
-    let Some(entry) = Entry::of(word) else { return Known::default() };
-    let found = sorted.binary_search_by(|(word, _)| (*word).cmp(entry.as_bytes()));
-    Known(found.ok().and_then(|at| sorted.get(at)).map_or(0, |(_, kind)| *kind))
+    Entry::of(word).and_then(|entry| table.get(entry.as_bytes())).map(Known).unwrap_or_default()
 }
 
 pub(super) fn is_place(text: &[u8]) -> bool {
-    static SORTED: OnceLock<Vec<&[u8]>> = OnceLock::new();
-    let sorted = SORTED.get_or_init(|| lines(PLACES).map(str::as_bytes).collect());
-    Entry::of(text).is_some_and(|entry| sorted.binary_search(&entry.as_bytes()).is_ok())
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    let table = TABLE.get_or_init(|| Table::new(lines(PLACES).map(|line| (line.as_bytes(), 0)).collect()));
+    Entry::of(text).is_some_and(|entry| table.get(entry.as_bytes()).is_some())
 }
 
 #[cfg(test)]
