@@ -46,13 +46,13 @@ def examples():
     return target / "release" / "examples"
 
 
-def speed(binary):
+def speed(binary, *arguments):
     """Megabytes a second of processor time, the best of five: others share the machine."""
     pages = "".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "guardrails-quality.md")
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as text:
         text.write(pages)
         text.flush()
-        runs = [subprocess.run([binary, text.name], capture_output=True, text=True, check=True).stdout.splitlines()
+        runs = [subprocess.run([binary, text.name, *arguments], capture_output=True, text=True, check=True).stdout.splitlines()
                 for _ in range(5)]
     number = lambda line, unit: float(line.split(f" {unit}")[0].split()[-1])
     whole, prompt = (max(number(run[place], "MB/s") for run in runs) for place in (1, 2))
@@ -72,7 +72,7 @@ def measure():
     secrets = guardrails_secrets.run(at / "findings")
     print("secrets", secrets["recall"], secrets["false_alarms_per_mb"], flush=True)
     injection = guardrails_injection.run(at / "injection")
-    fast = speed(at / "speed")
+    fast = speed(at / "speed") | {"with_names": speed(at / "speed", "--names")}
     ratios = {
         "pii_f1_vs_presidio": round(pii["ours"]["overall"]["f1"] / pii["presidio"]["overall"]["f1"], 4),
         "secrets_recall": secrets["recall"],

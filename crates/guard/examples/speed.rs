@@ -1,5 +1,5 @@
-//! How fast a text is looked at: `speed FILE`. Prints MB/s of processor time, for the file and for its first 4 KiB.
-use hermetic_guard::{Detectors, View, Writing, built_in};
+//! How fast a text is looked at: `speed FILE [--names]`. Prints MB/s of processor time, for the file and for its first 4 KiB.
+use hermetic_guard::{Detectors, View, Writing, built_in, names};
 use std::hint::black_box;
 
 #[expect(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, reason = "a measurement")]
@@ -7,7 +7,9 @@ fn main() {
     let path = std::env::args().nth(1).unwrap();
     let text = std::fs::read(path).unwrap();
     let begin = std::time::Instant::now();
-    let detectors = Detectors::new(built_in()).unwrap();
+    let named = std::env::args().any(|argument| argument == "--names");
+    let rules = if named { [built_in(), names()].concat() } else { built_in() };
+    let detectors = Detectors::new(rules).unwrap();
     let mut scratch = detectors.scratch();
     println!("start {:?}", begin.elapsed());
     for piece in [&text[..], &text[..text.len().min(4096)]] {
