@@ -1,11 +1,13 @@
 //! The configuration as the rest of the program sees it: parsed types, defaults filled in, paths made whole.
 
 mod batches;
-mod limits;
+pub(crate) mod guardrails;
+pub(crate) mod limits;
 mod limits_store;
 mod queue;
 
 pub use batches::BatchSettings;
+pub use guardrails::{GuardActions, GuardException, GuardRule, Guardrails};
 pub use limits::ModelTerms;
 mod identity;
 mod tls;
@@ -51,6 +53,7 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Checked against each other; `RuleSet::new` takes them.
     pub limits: Vec<hermetic_limits::Rule>,
+    pub guardrails: Guardrails,
     /// Where shared limits are counted.
     pub limits_store: Option<LimitsStore>,
     pub batches: BatchSettings,
@@ -193,6 +196,7 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
         classification: classification::classification(&file.classification).map_err(fail)?,
         models,
         limits: limits::rules(file.limits).map_err(fail)?,
+        guardrails: guardrails::guardrails(file.guardrails).map_err(fail)?,
         limits_store: file
             .limits_store
             .map(|store| limits_store::convert(store, base))

@@ -2,6 +2,7 @@
 //! `docs/configuration.md` print them. These types never leave the crate, apart from the plain enumerations.
 
 pub(crate) mod batches;
+pub(crate) mod guardrails;
 mod identity;
 pub(crate) mod limits;
 pub(crate) mod limits_store;
@@ -69,6 +70,9 @@ pub(crate) struct File {
     /// Where limits that are `shared` are counted together with the other gateways of this site.
     #[serde(default)]
     pub(crate) limits_store: Option<limits_store::LimitsStore>,
+    /// What must not reach a model and what must not come back from one: personal data, secrets, patterns of your own.
+    #[serde(default)]
+    pub(crate) guardrails: guardrails::Guardrails,
     /// Files, and batches of requests that are answered later.
     #[serde(default)]
     pub(crate) batches: batches::Batches,

@@ -4,6 +4,7 @@ use crate::batches::Batches;
 use crate::commitment::CommitmentSecret;
 use crate::context::Shared;
 use crate::error::StartError;
+use crate::guarding::Guarding;
 use crate::limiting::Limiting;
 use crate::options::GatewayOptions;
 use crate::pages::PageLookup;
@@ -41,6 +42,7 @@ pub struct GatewayParts {
     pub routes: Arc<ArcSwap<RoutingTable>>,
     /// Limits, budgets and prices. Restored from the ledger before the gateway starts.
     pub limiting: Arc<Limiting>,
+    pub guarding: Arc<Guarding>,
     pub ledger: Ledger,
     pub connector: Connector,
     pub clock: Clock,

@@ -5,6 +5,7 @@ use crate::collect::CollectError;
 use crate::limit_refusal::LimitRefused;
 use crate::memory::MemoryError;
 use crate::stage::call::CallError;
+use crate::stage::guard::GuardRefusal;
 use crate::stage::queue::QueueRefusal;
 use crate::tab::Overrun;
 use crate::upstream::UpstreamError;
@@ -47,6 +48,8 @@ pub(crate) enum RefusalKind {
     Classification { known: String },
     #[error("{0}")]
     Policy(Refusal),
+    #[error("{0}")]
+    Guard(GuardRefusal),
     #[error("{0}")]
     Limit(LimitRefused),
     #[error("the engine took the {} s that limits on its time hold for one request", .after.as_secs())]
@@ -157,7 +160,10 @@ impl RefusalKind {
         match self {
             Self::Mistake(mistake) => mistake.field(),
             Self::Batch(refusal) => refusal.field(),
-            Self::PromptTooLong { field, .. } => Some(field),
+            Self::PromptTooLong { field, .. }
+            | Self::Guard(GuardRefusal::Unreadable { field } | GuardRefusal::ToldTwice { field }) => {
+                Some(field)
+            }
             Self::UnknownModel { .. } | Self::WrongSurface { .. } | Self::OutOfScope { .. } => Some("model"),
             _ => None,
         }
@@ -237,6 +243,12 @@ impl Diagnose for RefusalKind {
             Self::Identity(error) => error.code(),
             Self::Classification { .. } => Code::new("E0915"),
             Self::Policy(refusal) => refusal.code(),
+            Self::Guard(GuardRefusal::Input { .. }) => Code::new("E0890"),
+            Self::Guard(GuardRefusal::Output { .. }) => Code::new("E0891"),
+            Self::Guard(GuardRefusal::Unreadable { .. } | GuardRefusal::ToldTwice { .. }) => {
+                Code::new("E0892")
+            }
+            Self::Guard(GuardRefusal::Answer) => Code::new("E0893"),
             Self::Limit(refused) => refused.code(),
             Self::Overrun(_) => Code::new("E0934"),
             Self::EngineTime { .. } => Code::new("E0939"),
@@ -262,6 +274,12 @@ impl Diagnose for RefusalKind {
             Self::UnknownModel { .. } => Some("GET /v1/models lists the models you may use".to_owned()),
             Self::Policy(_) => {
                 Some("ask whoever keeps the policies; they find this request by its id".to_owned())
+            }
+            Self::Guard(GuardRefusal::Input { .. }) => Some(
+                "take out what the rule names, or ask whoever keeps the guardrails; they find this request by its id".to_owned(),
+            ),
+            Self::Guard(GuardRefusal::Unreadable { .. } | GuardRefusal::ToldTwice { .. }) => {
+                Some("leave the field out, or say it as text".to_owned())
             }
             Self::ModelStarting { .. }
             | Self::NoTarget { .. }

@@ -13,6 +13,7 @@ use crate::stage::accept::Accepted;
 use crate::stage::admit::Admitted;
 use crate::stage::call::{AnswerHead, CallError};
 use crate::stage::count::PromptCount;
+use crate::stage::guard::GuardRefusal;
 use crate::stage::limit::Reserved;
 use crate::stage::queue::QueueRefusal;
 use crate::stage::settle::Settled;
@@ -103,6 +104,13 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         | RefusalKind::WrongSurface { .. }
         | RefusalKind::PromptTooLong { .. }
         | RefusalKind::Classification { .. } => caller(S::BAD_REQUEST, "invalid_request_error"),
+        // The wire has a word for it, which SDKs raise as an error of the request.
+        RefusalKind::Guard(
+            GuardRefusal::Input { .. } | GuardRefusal::Unreadable { .. } | GuardRefusal::ToldTwice { .. },
+        ) => caller(S::BAD_REQUEST, "invalid_request_error"),
+        RefusalKind::Guard(GuardRefusal::Output { .. } | GuardRefusal::Answer) => {
+            engine(S::BAD_GATEWAY, None)
+        }
         RefusalKind::Identity(error @ IdentifyError::ShutOut { .. }) => {
             Verdict { retry_after: error.retry_after(), ..caller(S::TOO_MANY_REQUESTS, "rate_limit_error") }
         }

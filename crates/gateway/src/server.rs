@@ -3,7 +3,7 @@
 use crate::body::{AnswerBody, Carried};
 use crate::client_io::{ClientIo, Patience, Unread};
 use crate::connections::{Connections, Standing};
-use crate::context::{Shared, Thread};
+use crate::context::{GuardScratch, Shared, Thread};
 use crate::explanation::Explanation;
 use crate::lag::Lag;
 use crate::peer::Peer;
@@ -61,6 +61,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows: b
         lag: Lag::default(),
         requests: Rc::new(Cell::new(0)),
         tasks: TaskTracker::new(),
+        guard: GuardScratch::default(),
     });
     thread.tasks.spawn_local(watch_lag(Rc::clone(&thread)));
     if follows {

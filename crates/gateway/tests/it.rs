@@ -30,6 +30,8 @@ mod every_surface;
 mod exchange;
 #[path = "it/framing.rs"]
 mod framing;
+#[path = "it/guardrails.rs"]
+mod guardrails;
 #[path = "it/issuer.rs"]
 mod issuer;
 #[path = "it/kills.rs"]

@@ -27,7 +27,7 @@ mod view;
 pub use automaton::{MATCH_BYTES_MAX, PatternMistake, Scratch};
 pub use detectors::{Detectors, Finding, RuleId};
 pub use plan::{Action, Fingerprint, Plan, Verdict};
-pub use redact::{Redaction, redact};
+pub use redact::{Redaction, redact, redact_row};
 pub use rule::{CONTEXT_BYTES, Candidate, Check, Ending, Extent, Rule, RuleName, as_it_looks};
 pub use rules::built_in;
 pub use stream::Redactor;

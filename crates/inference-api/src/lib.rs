@@ -33,6 +33,7 @@ pub mod responses;
 mod sse;
 mod surface;
 mod teller;
+mod text_walk;
 mod tokens;
 mod writing;
 
@@ -52,4 +53,8 @@ pub use prompt::{ChatInput, PromptInput, TextInput, Turn, each_text};
 pub use sse::{Event, EventScanner, EventTooLarge};
 pub use surface::{Call, Form, Output, Surface};
 pub use teller::Teller;
+pub use text_walk::{
+    AnswerText, EventText, Lane, LaneSpan, RequestText, Span, SpanKind, Written, answer_text, lane_event,
+    replace_places, request_text,
+};
 pub use tokens::{TokenQuestion, TokenTask, token_answer};

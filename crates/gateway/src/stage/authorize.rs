@@ -118,6 +118,7 @@ async fn record_refusal(
             stream: asked.facts.stream,
             facts: facts(&question),
             batch: asked.accepted.batch_line(),
+            verdicts: Vec::new(),
         }),
     };
     let recorded = put_on_record(&thread.shared, &record).await;

@@ -148,7 +148,7 @@ async fn hold(thread: &Thread, routed: &Routed, most: &Amounts) -> Result<Reserv
 }
 
 /// What is known of the request by the keys that rules look at.
-fn metadata(asked: &Asked, keys: &[String]) -> Vec<(String, String)> {
+pub(crate) fn metadata(asked: &Asked, keys: &[String]) -> Vec<(String, String)> {
     let value_of = |key: &String| {
         // What the credential says of its holder is proved, and wins.
         if let Some(proved) = asked.who.metadata().get(key.as_str()) {
@@ -213,6 +213,7 @@ async fn refuse(thread: &Thread, routed: &Routed, denied: LimitRefused) -> Refus
                 record::Facts::default()
             },
             batch: asked.accepted.batch_line(),
+            verdicts: Vec::new(),
         }),
     };
     match thread.shared.ledger.submit(&record).await {

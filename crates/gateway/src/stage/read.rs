@@ -5,6 +5,7 @@ use crate::context::Thread;
 use crate::memory::{GRANT_STEP, Purpose};
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
+use crate::stage::guard::Guarded;
 use bytes::Bytes;
 use hermetic_identity::Authenticated;
 use hermetic_inference_api::{Form, RequestFacts, RequestMistake, Surface, Teller, TokenTask, messages};
@@ -52,6 +53,8 @@ pub(crate) struct Asked {
     /// As an engine is asked it: the same bytes, where both speak alike.
     pub(crate) body: Bytes,
     pub(crate) facts: RequestFacts,
+    /// Boxed: few requests have guardrails, and all are moved from stage to stage.
+    pub(crate) guarded: Option<Box<Guarded>>,
 }
 
 impl Asked {
@@ -113,7 +116,7 @@ fn understand(
         Wanted::Tokens(task) => about_tokens(thread, &mut accepted, task, &body),
     };
     let facts = facts.map_err(mistake)?;
-    Ok(Asked { accepted, who, sent, body, facts })
+    Ok(Asked { accepted, who, sent, body, facts, guarded: None })
 }
 
 /// The request as an engine is asked it.

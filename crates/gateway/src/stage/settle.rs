@@ -100,7 +100,12 @@ pub(crate) async fn settle(
             outcome,
             status,
             usage: Usage { input_tokens: facts.input_tokens, output_tokens: facts.output_tokens },
-            verdicts: Vec::new(),
+            verdicts: reserved
+                .asked
+                .guarded
+                .as_ref()
+                .map(|guarded| guarded.verdicts.take())
+                .unwrap_or_default(),
             answer,
             answer_bytes,
             finish_reason: facts.finish_reason,

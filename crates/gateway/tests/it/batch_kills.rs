@@ -12,8 +12,8 @@ use arc_swap::ArcSwap;
 use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_gateway::{
-    BatchOptions, CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Limiting, ModelKind, PageLookup,
-    RoutingTable, Salt, Target, commit, recover,
+    BatchOptions, CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Guarding, Limiting, ModelKind,
+    PageLookup, RoutingTable, Salt, Target, commit, recover,
 };
 use hermetic_identity::{Identity, Keys};
 use hermetic_ids::RequestId;
@@ -56,6 +56,7 @@ fn killed_runner() {
             planned("engine", &target),
         )]))),
         limiting: Arc::new(Limiting::none()),
+        guarding: Arc::new(Guarding::new(CommitmentSecret::from_bytes(&SECRET))),
         ledger: ledger.clone(),
         connector: Connector::new(AllowList::loopback()),
         clock,

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_gateway::{
-    CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Limiting, LimitsOnRecord, ModelKind, PageLookup,
-    RoutingTable, Target, recover,
+    CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Guarding, Limiting, LimitsOnRecord, ModelKind,
+    PageLookup, RoutingTable, Target, recover,
 };
 use hermetic_identity::{Identity, Keys};
 use hermetic_keys::SigningKey;
@@ -100,6 +100,7 @@ fn killed_gateway() {
             planned("engine", &target),
         )]))),
         limiting,
+        guarding: Arc::new(Guarding::new(CommitmentSecret::from_bytes(&SECRET))),
         ledger: ledger.clone(),
         connector: Connector::new(AllowList::loopback()),
         clock,

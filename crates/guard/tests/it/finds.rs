@@ -36,7 +36,7 @@ fn what_is_personal_is_found() {
         ("TCKN 10000000146", "TCKN [TCKN]"),
         ("TFN 123 456 782", "TFN [TFN]"),
         ("ABN 51 824 753 556", "ABN [ABN]"),
-        ("ID 9202204720082", "ID [ID]"),
+        ("ID 9001315009083", "ID [ID]"),
         ("VIN 1M8GDM9AXKP042788", "VIN [VIN]"),
         ("NPI 1234567893", "NPI [NPI]"),
         ("DEA AB1234563", "DEA [DEA]"),

@@ -174,8 +174,21 @@ pub struct Usage {
 /// What a guardrail said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
+    /// The rule that found something: `pii.email`.
     pub guardrail: String,
+    /// What it did: `report`, `mask`, `hash`, `block`.
     pub action: String,
+    /// `input` or `output`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub direction: String,
+    /// What the text is: `user`, `tool`, `arguments`, …
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub span: String,
+    /// Where it stands in that text as it is seen, in bytes, and how long it is. Never what it is.
+    #[serde(default)]
+    pub at: u64,
+    #[serde(default)]
+    pub length: u64,
 }
 
 /// Why an authenticated request was turned away.
@@ -206,4 +219,7 @@ pub struct RequestRefused {
     /// The line of a batch that asked. Absent when nobody's batch did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchLine>,
+    /// What guardrails found in it, where one of them turned it away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Verdict>,
 }
