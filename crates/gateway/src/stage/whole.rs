@@ -68,7 +68,7 @@ fn ending_of(
         consumed,
         cut: false,
     };
-    let teller = reserved.asked.teller();
+    let mut teller = reserved.asked.teller();
     let told = if consumed == Consumed::Answer {
         let within = reserved.tab.admits_answer(&body, &ending.facts).map_err(RefusalKind::Overrun);
         within.and_then(|()| teller.whole(body).ok_or(RefusalKind::NoAnswer))
