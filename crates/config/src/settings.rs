@@ -4,6 +4,7 @@ mod batches;
 mod limits;
 mod limits_store;
 mod queue;
+mod responses;
 
 pub use batches::BatchSettings;
 pub use limits::ModelTerms;
@@ -13,6 +14,7 @@ mod tls;
 pub use identity::{CertificateMatch, CertificateRule, Grants, Identity, Issuer, IssuerKeys, Throttle};
 pub use limits_store::LimitsStore;
 pub use queue::QueueSettings;
+pub use responses::ResponseSettings;
 pub use tls::GatewayTls;
 pub(crate) mod targets;
 
@@ -54,6 +56,7 @@ pub struct Config {
     /// Where shared limits are counted.
     pub limits_store: Option<LimitsStore>,
     pub batches: BatchSettings,
+    pub responses: ResponseSettings,
     pub ledger: LedgerSettings,
     pub import: Import,
     pub log: Log,
@@ -199,6 +202,7 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
             .transpose()
             .map_err(fail)?,
         batches: batches::batches(&file.batches),
+        responses: responses::responses(&file.responses),
         ledger: LedgerSettings {
             durability: file.ledger.durability,
             relaxed_window: (file.ledger.relaxed_window.records.into(), file.ledger.relaxed_window.age.get()),

@@ -77,7 +77,11 @@ fn ending_of(
         Ok(teller.rejection(body, status.as_u16(), &request))
     };
     match told {
-        Ok(told) => (Ending { last: Some(told.clone()), ..ending }, Ok(told)),
+        Ok(told) => {
+            let mut ending = Ending { last: Some(told.clone()), ..ending };
+            ending.answer.store(teller.take_stored());
+            (ending, Ok(told))
+        }
         Err(kind) => {
             let status = kind.status().as_u16();
             (Ending { outcome: Outcome::Withheld, status, last: None, ..ending }, Err(kind))

@@ -62,7 +62,7 @@ pub fn to_chat_after(body: &[u8], before: &[&str]) -> Result<Vec<u8>, RequestMis
 ///
 /// Fields the Responses API does not have are handed on unchanged, for engines that know more (`seed`, `stop`, `top_k`).
 /// A stream is asked to end with its usage, as every response does. `store` says
-/// what becomes of the answer, which is nothing to an engine; answers say that they are not stored.
+/// what becomes of the answer, which is nothing to an engine: [`super::StateWish`] reads it.
 ///
 /// # Errors
 /// - [`RequestMistake::Json`], [`RequestMistake::DuplicateKey`]: not one object without surprises. Objects that are
@@ -145,12 +145,17 @@ fn sampling<'a>(asked: &mut Fields<'a, '_>, chat: &mut Request<'a>) -> Result<()
     Ok(())
 }
 
+/// Whether `include` may name it.
+pub fn is_include(name: &str) -> bool {
+    INCLUDES.contains(&name)
+}
+
 fn includes_logprobs(asked: &mut Fields<'_, '_>) -> Result<bool, RequestMistake> {
     let Some(include) = asked.take("include") else { return Ok(false) };
     let mut wanted = false;
     for item in include.items()? {
         let name = item.word()?;
-        if !INCLUDES.contains(&&*name) {
+        if !is_include(&name) {
             return Err(item.refuse());
         }
         wanted |= name == LOGPROBS;
