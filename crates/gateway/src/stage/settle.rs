@@ -12,6 +12,7 @@ use crate::tab::Consumed;
 use bytes::Bytes;
 use hermetic_inference_api::AnswerFacts;
 use hermetic_ledger::record::{Event, Outcome, Record, RequestSettled, Usage};
+use hermetic_ledger_store::Appended;
 use std::time::Duration;
 
 /// Proof that an answer may rest on the settling record, and so on the admitting record before it: without it the last
@@ -116,18 +117,29 @@ pub(crate) async fn settle(
             stored: kept.stored,
         }),
     };
-    let waiting_since = shared.clock.monotonic();
-    let appended = match put_on_record(shared, &record).await {
-        Ok(appended) => appended,
-        Err(error) => {
-            if let Some(stored) = kept.stored {
-                Box::pin(stored::forget(thread, &reserved.asked, stored)).await;
-            }
-            return Err(RefusalKind::Ledger(error));
-        }
-    };
-    shared.metrics.gateway.ledger_waited(shared.clock.monotonic().saturating_sub(waiting_since));
+    let appended = append(thread, reserved, &record, kept).await?;
     unkept.map_or(Ok(Settled { admitted: admitting.leaf(), leaf: appended.index }), Err)
+}
+
+/// A response that was kept and does not come on record is taken away again.
+async fn append(
+    thread: &Thread,
+    reserved: &Reserved,
+    record: &Record,
+    kept: Kept,
+) -> Result<Appended, RefusalKind> {
+    let shared = &thread.shared;
+    let waiting_since = shared.clock.monotonic();
+    let appended = put_on_record(shared, record).await;
+    shared.metrics.gateway.ledger_waited(shared.clock.monotonic().saturating_sub(waiting_since));
+    match (appended, kept.stored) {
+        (Ok(appended), _) => Ok(appended),
+        (Err(error), None) => Err(RefusalKind::Ledger(error)),
+        (Err(error), Some(stored)) => {
+            Box::pin(stored::forget(thread, &reserved.asked, stored)).await;
+            Err(RefusalKind::Ledger(error))
+        }
+    }
 }
 
 fn millis(duration: Duration) -> u64 {
