@@ -92,7 +92,7 @@ pub(crate) async fn recall(
     let id: ResponseId = previous.parse().map_err(|_| RefusalKind::State(StateRefusal::PreviousMissing))?;
     let (responses, owner, now) = (responses.clone(), who.owner().clone(), thread.shared.clock.unix_millis());
     let memory = thread.shared.memory.clone();
-    let said = blocking(move || Ok(said_before(&responses, (&owner, now), id, &memory)?));
+    let said = blocking(move || said_before(&responses, (&owner, now), id, &memory));
     let Said { before, classifications, grant } = said.await.map_err(RefusalKind::State)??;
     let stated = stated_classification(&accepted.headers);
     let classification = thread.shared.authorizer.with_levels(|levels| {
