@@ -216,6 +216,8 @@ def of_answer(operation, exchange):
     told = exchange["told"]
     if exchange["status"] >= 400:
         yield from compared("errors", "error", error, parsed(told))
+    elif told and operation.answer is None:
+        yield Difference(operation.name, "answer", "/", "not in the description")
     elif told and not told.startswith(("data:", "event:", ":")):
         yield from compared(operation.name, "answer", operation.answer, parsed(told))
     elif told:

@@ -39,7 +39,7 @@ pub use settings::{
     BatchSettings, CertificateMatch, CertificateRule, Classification, Config, EndpointCounting,
     EngineSettings, Gateway, GatewayLimits, GatewayTls, Grants, GuardActions, GuardException, GuardRule,
     Guardrails, Identity, Import, Issuer, IssuerKeys, LedgerSettings, LimitsStore, Log, Model, ModelMarks,
-    ModelSource, ModelTerms, Network, Policy, QueueSettings, Throttle,
+    ModelSource, ModelTerms, Network, Policy, QueueSettings, ResponseSettings, Throttle,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::limits_store::OnLoss;

@@ -5,6 +5,7 @@ pub(crate) mod guardrails;
 pub(crate) mod limits;
 mod limits_store;
 mod queue;
+mod responses;
 
 pub use batches::BatchSettings;
 pub use guardrails::{GuardActions, GuardException, GuardRule, Guardrails};
@@ -15,6 +16,7 @@ mod tls;
 pub use identity::{CertificateMatch, CertificateRule, Grants, Identity, Issuer, IssuerKeys, Throttle};
 pub use limits_store::LimitsStore;
 pub use queue::QueueSettings;
+pub use responses::ResponseSettings;
 pub use tls::GatewayTls;
 pub(crate) mod targets;
 
@@ -57,6 +59,7 @@ pub struct Config {
     /// Where shared limits are counted.
     pub limits_store: Option<LimitsStore>,
     pub batches: BatchSettings,
+    pub responses: ResponseSettings,
     pub ledger: LedgerSettings,
     pub import: Import,
     pub log: Log,
@@ -203,6 +206,7 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
             .transpose()
             .map_err(fail)?,
         batches: batches::batches(&file.batches),
+        responses: responses::responses(&file.responses),
         ledger: LedgerSettings {
             durability: file.ledger.durability,
             relaxed_window: (file.ledger.relaxed_window.records.into(), file.ledger.relaxed_window.age.get()),

@@ -10,6 +10,7 @@ use crate::options::GatewayOptions;
 use crate::pages::PageLookup;
 use crate::routing::RoutingTable;
 use crate::server;
+use crate::stored::StoredResponses;
 use crate::strangers;
 use crate::tls::Tls;
 use arc_swap::ArcSwap;
@@ -52,6 +53,8 @@ pub struct GatewayParts {
     pub capture: Option<ContentStore>,
     /// Files and batches; `None`: there are none.
     pub batches: Option<Batches>,
+    /// Responses that are kept; `None`: there are none.
+    pub responses: Option<StoredResponses>,
     pub pages: PageLookup,
 }
 

@@ -36,7 +36,8 @@ pub(crate) async fn answer(
     let (accepted, body) = accept::accept(thread, peer, surface, request)?;
     // identify: on whose behalf. Strangers cost a hash and no body, are slowed down and put on record.
     let authenticated = identify::identify(thread, &accepted).await?;
-    // read: memory for the body, then the body, capped and timed, and the facts it states.
+    // read: memory for the body, then the body, capped and timed, what was said before it where it goes on from a stored
+    // response, and the facts it states.
     let asked = read::read(thread, accepted, authenticated, (Wanted::Answer, body)).await?;
     on_from_asked(thread, asked).await
 }
@@ -50,7 +51,7 @@ pub(crate) async fn answer_line(
     let LineRequest { surface, headers, ticket, standing, body } = line;
     let accepted = accept::line(thread, surface, headers, ticket)?;
     let authenticated = identify::still(thread, &accepted, &standing)?;
-    let asked = read::taken(thread, accepted, authenticated, body)?;
+    let asked = read::taken(thread, accepted, authenticated, body).await?;
     on_from_asked(thread, asked).await
 }
 

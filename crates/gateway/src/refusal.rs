@@ -7,6 +7,7 @@ use crate::memory::MemoryError;
 use crate::stage::call::CallError;
 use crate::stage::guard::GuardRefusal;
 use crate::stage::queue::QueueRefusal;
+use crate::stored::StateRefusal;
 use crate::tab::Overrun;
 use crate::upstream::UpstreamError;
 use hermetic_content_store::ContentError;
@@ -96,6 +97,8 @@ pub(crate) enum RefusalKind {
     Framing { found: String },
     #[error("{0}")]
     Batch(BatchRefusal),
+    #[error("{0}")]
+    State(StateRefusal),
     #[error("the system gives no random bytes")]
     NoRandomness,
 }
@@ -164,6 +167,7 @@ impl RefusalKind {
             | Self::Guard(GuardRefusal::Unreadable { field } | GuardRefusal::ToldTwice { field }) => {
                 Some(field)
             }
+            Self::State(refusal) => refusal.field(),
             Self::UnknownModel { .. } | Self::WrongSurface { .. } | Self::OutOfScope { .. } => Some("model"),
             _ => None,
         }
@@ -240,6 +244,7 @@ impl Diagnose for RefusalKind {
             Self::Framing { .. } => Code::new("E0845"),
             Self::Queue(error) => error.code(),
             Self::Batch(refusal) => refusal.code(),
+            Self::State(refusal) => refusal.code(),
             Self::Identity(error) => error.code(),
             Self::Classification { .. } => Code::new("E0915"),
             Self::Policy(refusal) => refusal.code(),
@@ -267,6 +272,7 @@ impl Diagnose for RefusalKind {
             }
             Self::Identity(error) => error.hint(),
             Self::Batch(refusal) => refusal.hint(),
+            Self::State(refusal) => refusal.hint(),
             Self::Limit(refused) => refused.hint(),
             Self::OutOfScope { .. } => {
                 Some("use a key that is meant for this, or ask the operator for a wider one".to_owned())

@@ -11,7 +11,7 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::routing::attend;
 use crate::stage::read::Wanted;
 use crate::upstream::Pool;
-use crate::{batches, following, listing, pipeline, probes, respond, tls};
+use crate::{batches, following, listing, pipeline, probes, respond, stored, tls};
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -68,6 +68,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows: b
         thread.tasks.spawn_local(following::follow(Rc::clone(&thread)));
         thread.tasks.spawn_local(attend::attend(Rc::clone(&thread)));
         thread.tasks.spawn_local(batches::run(Rc::clone(&thread)));
+        thread.tasks.spawn_local(stored::run(Rc::clone(&thread)));
     }
     accept_until_drain(&thread, &listener).await;
     // From here on new connections are refused by the kernel; those that are open end after their present request.
@@ -256,6 +257,9 @@ async fn handle(
         }
         None if batches::is_path(request.uri().path()) => {
             Box::pin(batches::answer(&thread, &peer, request)).await
+        }
+        None if stored::is_path(request.uri().path()) => {
+            Box::pin(stored::answer(&thread, &peer, request)).await
         }
         None => without_engine(&thread, &peer, &request).await,
     };

@@ -225,6 +225,7 @@ fn start_gateway(
         commitments: CommitmentSecret::from_bytes(secret.bytes()),
         capture: enclave.capture()?,
         batches: Some(enclave.batches()?),
+        responses: enclave.responses()?,
         pages: pages::manual(),
     });
     Ok(gateway.start()?)

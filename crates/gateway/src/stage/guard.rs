@@ -274,6 +274,7 @@ async fn record_refusal(
             facts: facts(&question),
             batch: asked.accepted.batch_line(),
             verdicts,
+            continues: asked.continues(),
         }),
     };
     let recorded = put_on_record(&thread.shared, &record).await;

@@ -115,12 +115,13 @@ pub(crate) async fn hand_on(
         flow.facts.finish_reason = Some("length".to_owned());
     }
     let (outcome, last, refusal) = flow.judge(end);
-    let Flow { source, out, facts, mut teller, answer, first_byte, continuation, held: _held, .. } = flow;
+    let Flow { source, out, facts, mut teller, mut answer, first_byte, continuation, held: _held, .. } = flow;
     let last = last.map(|events| match outcome {
         // Also where an engine forgets to say that this was all.
         Outcome::Completed => teller.last_events(events),
         _ => teller.events(events),
     });
+    answer.store(teller.take_stored());
     let facts = continuation.of_the_whole(facts);
     reserved.course.borrow().asked_for(facts.input_tokens);
     let ending = Ending {

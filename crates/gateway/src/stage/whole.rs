@@ -69,7 +69,7 @@ fn ending_of(
         consumed,
         cut: false,
     };
-    let teller = reserved.asked.teller();
+    let mut teller = reserved.asked.teller();
     let told = if consumed == Consumed::Answer {
         let within = reserved.tab.admits_answer(&body, &ending.facts).map_err(RefusalKind::Overrun);
         let guarded = within.and_then(|()| guard_answer(thread, &reserved.asked, body));
@@ -79,7 +79,11 @@ fn ending_of(
         Ok(teller.rejection(body, status.as_u16(), &request))
     };
     match told {
-        Ok(told) => (Ending { last: Some(told.clone()), ..ending }, Ok(told)),
+        Ok(told) => {
+            let mut ending = Ending { last: Some(told.clone()), ..ending };
+            ending.answer.store(teller.take_stored());
+            (ending, Ok(told))
+        }
         Err(kind) => {
             let status = kind.status().as_u16();
             (Ending { outcome: Outcome::Withheld, status, last: None, ..ending }, Err(kind))

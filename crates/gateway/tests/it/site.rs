@@ -230,6 +230,7 @@ impl Site {
             commitments: CommitmentSecret::from_bytes(&SECRET),
             capture: None,
             batches: None,
+            responses: None,
             pages: PageLookup::new(|path| {
                 (path == "/manual")
                     .then(|| Page { content_type: "text/html", body: bytes::Bytes::from_static(b"<h1>") })
