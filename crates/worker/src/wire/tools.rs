@@ -254,7 +254,8 @@ mod tests {
                 "`tool_choice.allowed_tools.mode`",
             ),
         ] {
-            assert!(message(request.clone()).contains(place), "{request}: {}", message(request));
+            let found = message(request);
+            assert!(found.contains(place), "{place}: {found}");
         }
         assert!(offer(json!({"tool_choice": "auto"})).unwrap().is_none());
     }
