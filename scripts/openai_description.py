@@ -149,7 +149,8 @@ def unnamed(schemas, instance, place=""):
     if not isinstance(instance, dict):
         return
     objects = [schema for schema in schemas if "properties" in schema or "additionalProperties" in schema]
-    open_ended = not objects or any(schema.get("additionalProperties") for schema in objects)
+    # A schema that is empty allows anything.
+    open_ended = not objects or any(schema.get("additionalProperties", False) is not False for schema in objects)
     for key, value in instance.items():
         named = [schema["properties"][key] for schema in objects if key in schema.get("properties", {})]
         if named:

@@ -49,7 +49,7 @@ pub use json::{DEPTH_MAX, JsonMistake, TOP_LEVEL_KEYS_MAX};
 pub use models::{ModelList, ModelObject};
 pub use output::{CutChunk, each_output};
 pub use prefix::prompt_prefix;
-pub use prompt::{ChatInput, PromptInput, TextInput, Turn, each_text};
+pub use prompt::{CalledFunction, ChatInput, PromptInput, TextInput, Turn, each_text};
 pub use sse::{Event, EventScanner, EventTooLarge};
 pub use surface::{Call, Form, Output, Surface};
 pub use teller::Teller;

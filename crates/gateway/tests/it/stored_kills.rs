@@ -13,8 +13,8 @@ use bytes::Bytes;
 use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_gateway::{
-    CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Guarding, Limiting, ModelKind, PageLookup, RoutingTable,
-    Target, recover,
+    CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Guarding, Limiting, ModelKind, PageLookup,
+    RoutingTable, Target, recover,
 };
 use hermetic_identity::{Identity, Keys};
 use hermetic_ledger::record::{Event, Outcome, Record};
