@@ -18,7 +18,7 @@ demo: requirements build ## The whole story unattended, the enclave in a network
 
 test: ## Run the tests
 	@rm -rf $(EXCHANGES) && mkdir -p $(EXCHANGES)
-	HERMETIC_EXCHANGES=$(EXCHANGES) cargo test --release --locked --workspace
+	@HERMETIC_EXCHANGES=$(EXCHANGES) $(PYTHON) scripts/run_tests.py
 
 conformance: ## Hold what `test` and `demo` said and were told against OpenAI's description (reports/openai.json)
 	@$(PYTHON) scripts/conformance.py $(if $(CHECK),--check)

@@ -108,6 +108,14 @@ def with_the_sdks(key):
     with Relay(PORT, exchanges / "clients.jsonl") as relay:
         sdks.checked(sdks.ran(sdks.ALL, sdks.EMBEDDED, relay.base_url, key))
     with_batches(key)
+    with_responses(key)
+
+
+def with_responses(key):
+    """Responses that are kept, by the SDK whose API it is."""
+    env = {"BASE_URL": f"http://127.0.0.1:{PORT}/v1", "API_KEY": key, "CHAT_MODEL": CHAT}
+    run(*sdks.python("responses_state.py"), env=env)
+    say("sdk", "the Python SDK of OpenAI went on from responses that were kept, looked at them and deleted them")
 
 
 def with_batches(key):

@@ -149,7 +149,8 @@ def unnamed(schemas, instance, place=""):
     if not isinstance(instance, dict):
         return
     objects = [schema for schema in schemas if "properties" in schema or "additionalProperties" in schema]
-    open_ended = not objects or any(schema.get("additionalProperties") for schema in objects)
+    # A schema that is empty allows anything.
+    open_ended = not objects or any(schema.get("additionalProperties", False) is not False for schema in objects)
     for key, value in instance.items():
         named = [schema["properties"][key] for schema in objects if key in schema.get("properties", {})]
         if named:
@@ -216,6 +217,8 @@ def of_answer(operation, exchange):
     told = exchange["told"]
     if exchange["status"] >= 400:
         yield from compared("errors", "error", error, parsed(told))
+    elif told and operation.answer is None:
+        yield Difference(operation.name, "answer", "/", "not in the description")
     elif told and not told.startswith(("data:", "event:", ":")):
         yield from compared(operation.name, "answer", operation.answer, parsed(told))
     elif told:

@@ -141,7 +141,24 @@ def of_the_embedded_engine():
     enclave.admit()
     key = enclave.api_key()
     with engine_site.serving(enclave), Relay(enclave.port, FOLDER / "exchanges.jsonl") as relay:
-        sdks.written(sdks.ran(sdks.ALL, sdks.EMBEDDED, relay.base_url, key))
+        rows = sdks.ran(sdks.ALL, sdks.EMBEDDED, relay.base_url, key)
+    say("engine", f"{counted_alike(enclave)} prompts, with tools and without, were counted as the engine counted them")
+    sdks.written(rows)
+
+
+def counted_alike(enclave):
+    """Prompts whose tokens the gateway counted before it asked the engine. Each count must be the engine's own."""
+    told = enclave.hermetic("audit", "tail", "--json", "-n", 100_000).stdout.splitlines()
+    events = [json.loads(line)["record"]["event"] for line in told]
+    counted = {event["request"]: event["prompt_tokens"] for event in events
+               if event["kind"] == "request.admitted" and event.get("prompt_tokens")}
+    read = {event["request"]: event["usage"]["input_tokens"] for event in events if event["kind"] == "request.settled"}
+    answered = {request: tokens for request, tokens in read.items() if tokens is not None and request in counted}
+    wrong = {request: (counted[request], tokens) for request, tokens in answered.items()
+             if counted[request] != {"count": tokens, "by": "tokenizer"}}
+    if wrong or not answered:
+        raise Failed(f"expected prompts to be counted as the engine counts them, found {wrong or 'none that was counted'}")
+    return len(answered)
 
 
 def clients(front, server, key):

@@ -10,7 +10,8 @@ const RULE: &str = "edge";
 const MAP: &str = "ARCHITECTURE.md";
 
 /// Edges within a floor, each with its reason. Everything else goes downwards only.
-const SIDEWAYS: [(&str, &str, &str); 9] = [
+const SIDEWAYS: [(&str, &str, &str); 10] = [
+    ("config", "guard", "rules are named, and patterns tried, where they are written"),
     ("config", "limits", "rules are read into what the limits take"),
     ("transfer", "registry", "an import ends in registered versions"),
     ("identity", "metadata", "keys are rows"),

@@ -16,6 +16,7 @@ const LIVE: &[&str] = &[
     "gateway.limits",
     "gateway.memory",
     "gateway.queue",
+    "guardrails",
     "import",
     "limits",
     "log.level",

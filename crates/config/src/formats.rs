@@ -39,6 +39,8 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), String> {
         "model-pattern" => parsed::<ModelName>(&text.replacen('*', "x", usize::from(text.ends_with('*')))),
         "group-name" => parsed::<GroupName>(text),
         "metadata-name" => metadata_name(text),
+        "guard-name" => guard_name(text),
+        "day" => day(text).map(|_| ()),
         "network" => network(text).map(|_| ()),
         "oid" => oid(text),
         _ => Ok(()),
@@ -100,6 +102,23 @@ pub(crate) fn endpoint(text: &str) -> Result<url::Url, String> {
         return Err(expected("a URL without `?` and `#`"));
     }
     Ok(url)
+}
+
+fn guard_name(text: &str) -> Result<(), String> {
+    let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if fits && (1..=64).contains(&text.len()) {
+        return Ok(());
+    }
+    let found = crate::tree::clipped(text);
+    Err(format!("expected 1 to 64 small letters, digits and underscores, found `{found}`"))
+}
+
+/// The beginning of a day, in milliseconds of Unix time.
+pub(crate) fn day(text: &str) -> Result<u64, String> {
+    let found = || format!("expected a day such as `2027-01-01`, found `{}`", crate::tree::clipped(text));
+    let date: jiff::civil::Date = text.parse().map_err(|_| found())?;
+    let midnight = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| found())?;
+    u64::try_from(midnight.timestamp().as_millisecond()).map_err(|_| found())
 }
 
 /// Redis's own, where a URL names no port.

@@ -37,9 +37,9 @@ pub use settings::targets::{
 };
 pub use settings::{
     BatchSettings, CertificateMatch, CertificateRule, Classification, Config, EndpointCounting,
-    EngineSettings, Gateway, GatewayLimits, GatewayTls, Grants, Identity, Import, Issuer, IssuerKeys,
-    LedgerSettings, LimitsStore, Log, Model, ModelMarks, ModelSource, ModelTerms, Network, Policy,
-    QueueSettings, Throttle,
+    EngineSettings, Gateway, GatewayLimits, GatewayTls, Grants, GuardActions, GuardException, GuardRule,
+    Guardrails, Identity, Import, Issuer, IssuerKeys, LedgerSettings, LimitsStore, Log, Model, ModelMarks,
+    ModelSource, ModelTerms, Network, Policy, QueueSettings, ResponseSettings, Throttle,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};
 pub use wire::limits_store::OnLoss;

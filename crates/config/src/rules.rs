@@ -3,6 +3,7 @@
 //! These read the tree, not the typed configuration, so that they speak up beside other mistakes of the same file.
 //! Values whose own form is wrong are passed over here: `walk` has already said so.
 
+mod guardrails;
 mod identity;
 mod limits;
 mod limits_store;
@@ -28,6 +29,7 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
     }
     names_are_unique(models, mistakes);
     limits::check(root, mistakes);
+    guardrails::check(root, mistakes);
     identity::check(root, mistakes);
     targets::check(models, mistakes);
     classification::check(root, models, mistakes);

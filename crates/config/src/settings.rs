@@ -1,11 +1,14 @@
 //! The configuration as the rest of the program sees it: parsed types, defaults filled in, paths made whole.
 
 mod batches;
-mod limits;
+pub(crate) mod guardrails;
+pub(crate) mod limits;
 mod limits_store;
 mod queue;
+mod responses;
 
 pub use batches::BatchSettings;
+pub use guardrails::{GuardActions, GuardException, GuardRule, Guardrails};
 pub use limits::ModelTerms;
 mod identity;
 mod tls;
@@ -13,6 +16,7 @@ mod tls;
 pub use identity::{CertificateMatch, CertificateRule, Grants, Identity, Issuer, IssuerKeys, Throttle};
 pub use limits_store::LimitsStore;
 pub use queue::QueueSettings;
+pub use responses::ResponseSettings;
 pub use tls::GatewayTls;
 pub(crate) mod targets;
 
@@ -51,9 +55,11 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Checked against each other; `RuleSet::new` takes them.
     pub limits: Vec<hermetic_limits::Rule>,
+    pub guardrails: Guardrails,
     /// Where shared limits are counted.
     pub limits_store: Option<LimitsStore>,
     pub batches: BatchSettings,
+    pub responses: ResponseSettings,
     pub ledger: LedgerSettings,
     pub import: Import,
     pub log: Log,
@@ -193,12 +199,14 @@ pub(crate) fn convert(root: &Node, base: &Path) -> Result<Config, Mistake> {
         classification: classification::classification(&file.classification).map_err(fail)?,
         models,
         limits: limits::rules(file.limits).map_err(fail)?,
+        guardrails: guardrails::guardrails(file.guardrails).map_err(fail)?,
         limits_store: file
             .limits_store
             .map(|store| limits_store::convert(store, base))
             .transpose()
             .map_err(fail)?,
         batches: batches::batches(&file.batches),
+        responses: responses::responses(&file.responses),
         ledger: LedgerSettings {
             durability: file.ledger.durability,
             relaxed_window: (file.ledger.relaxed_window.records.into(), file.ledger.relaxed_window.age.get()),

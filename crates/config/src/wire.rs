@@ -2,10 +2,12 @@
 //! `docs/configuration.md` print them. These types never leave the crate, apart from the plain enumerations.
 
 pub(crate) mod batches;
+pub(crate) mod guardrails;
 mod identity;
 pub(crate) mod limits;
 pub(crate) mod limits_store;
 pub(crate) mod queue;
+pub(crate) mod responses;
 mod tls;
 
 pub(crate) use identity::{CertificateMatch, CertificateRule, Identity, Issuer, Metadata};
@@ -69,9 +71,15 @@ pub(crate) struct File {
     /// Where limits that are `shared` are counted together with the other gateways of this site.
     #[serde(default)]
     pub(crate) limits_store: Option<limits_store::LimitsStore>,
+    /// What must not reach a model and what must not come back from one: personal data, secrets, patterns of your own.
+    #[serde(default)]
+    pub(crate) guardrails: guardrails::Guardrails,
     /// Files, and batches of requests that are answered later.
     #[serde(default)]
     pub(crate) batches: batches::Batches,
+    /// Responses that are kept, so that others can go on from them.
+    #[serde(default)]
+    pub(crate) responses: responses::Responses,
     /// The record of everything that happens.
     pub(crate) ledger: Ledger,
     /// Bringing bundles in.
@@ -419,7 +427,7 @@ pub(crate) struct Ledger {
     /// would exceed it waits for the disk, as with `strict`.
     #[serde(default)]
     pub(crate) relaxed_window: RelaxedWindow,
-    /// Whether prompts and answers are kept besides their commitments. `none`: no content is kept, but for files and batches, which callers hand in to be kept.
+    /// Whether prompts and answers are kept besides their commitments. `none`: no content is kept, but for files and batches, which callers hand in to be kept, and responses where `responses.store` is on.
     /// `encrypted`: each request's content is sealed into a file of its own in `content/` before the request is
     /// settled, and a request whose content cannot be kept is not answered.
     #[serde(default)]

@@ -1,8 +1,11 @@
 //! A model that generates text.
 
 use crate::backend;
+use crate::calls::CallReader;
+use crate::chances::Chances;
 use crate::error::{LoadError, SubmitError};
 use crate::generate::{GenerateRequest, Generation, Load, Prompt};
+use crate::grammar::Grammar;
 use crate::model::{Loaded, ModelDescription};
 use crate::options::LlamaOptions;
 use crate::sampler::Sampler;
@@ -10,7 +13,7 @@ use crate::schedule::{Gauges, Scheduler};
 use crate::sequence::Sequence;
 use crate::stop::StopFilter;
 use crate::vocabulary::Vocabulary;
-use hermetic_tokenizer::{ChatTemplate, Message, TemplateError};
+use hermetic_tokenizer::{ChatTemplate, Conversation, TemplateError};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
@@ -120,11 +123,11 @@ impl ChatModel {
                 answer_max,
                 sampler,
                 filter: StopFilter::new(&request.stop),
+                calls: request.grammar.as_ref().is_some_and(Grammar::calls).then(CallReader::default),
                 top_logprobs: request.top_logprobs,
+                chances: Chances::default(),
                 events: events.clone(),
                 answered: 0,
-                held: Vec::new(),
-                released: 0,
             })
         });
         let sequences = sequences.collect::<Result<Vec<_>, SubmitError>>()?;
@@ -150,9 +153,9 @@ impl ChatModel {
     fn prompt(&self, prompt: &Prompt) -> Result<Vec<LlamaToken>, SubmitError> {
         let loaded = &self.0.loaded;
         let tokens = match prompt {
-            Prompt::Chat(messages) => {
+            Prompt::Chat(conversation) => {
                 let template = self.0.template.as_ref().ok_or(SubmitError::NoTemplate)?;
-                chat_tokens(template, loaded, messages).map_err(SubmitError::Template)?
+                chat_tokens(template, loaded, conversation).map_err(SubmitError::Template)?
             }
             Prompt::Text(text) => loaded.tokenize(text, true, false),
             Prompt::Tokens(tokens) => {
@@ -177,9 +180,9 @@ impl ChatModel {
 pub(crate) fn chat_tokens(
     template: &ChatTemplate,
     loaded: &Loaded,
-    messages: &[Message],
+    conversation: &Conversation,
 ) -> Result<Vec<LlamaToken>, TemplateError> {
-    let rendered = template.render(messages)?;
+    let rendered = template.render(conversation)?;
     Ok(rendered.pieces().flat_map(|piece| loaded.tokenize(piece.text, piece.edges, piece.control)).collect())
 }
 

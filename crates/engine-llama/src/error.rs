@@ -1,5 +1,6 @@
 //! What can go wrong, by operation.
 
+use crate::call_rules::CallRulesError;
 use crate::grammar::GrammarError;
 use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_tokenizer::TemplateError;
@@ -62,6 +63,8 @@ pub enum SubmitError {
     Parameter { key: &'static str, expected: &'static str, found: String },
     #[error("expected a response format this engine can enforce")]
     Grammar(#[from] GrammarError),
+    #[error("expected tools whose calls this engine can hold to their schemas")]
+    Calls(#[from] CallRulesError),
     #[error("this model embeds text and cannot generate it")]
     Unsupported,
     #[error("this model has no chat template")]

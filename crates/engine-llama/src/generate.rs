@@ -3,7 +3,7 @@
 use crate::error::StepError;
 use crate::grammar::Grammar;
 use crate::model::Token;
-use hermetic_tokenizer::Message;
+use hermetic_tokenizer::Conversation;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 #[derive(Debug, Clone)]
 pub enum Prompt {
     /// A conversation, put into words by the model's own template.
-    Chat(Vec<Message>),
+    Chat(Conversation),
     /// Text as it is.
     Text(String),
     /// Tokens as they are.
@@ -60,6 +60,7 @@ pub struct GenerateRequest {
     pub stop: Vec<String>,
     /// `Some(n)`: the chance of each chosen token and of the `n` likeliest.
     pub top_logprobs: Option<u8>,
+    /// What the answer must keep to; calls of functions are read from it where it allows them.
     pub grammar: Option<Grammar>,
 }
 
@@ -100,6 +101,8 @@ pub enum FinishReason {
     Stop,
     /// `max_tokens` or the context ran out.
     Length,
+    /// The model ended it, and waits for the results of the calls it made.
+    Calls,
 }
 
 /// Tokens used by one choice.
@@ -112,9 +115,32 @@ pub struct Usage {
 /// One step of one choice.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    Text { choice: u32, text: String, logprobs: Vec<TokenLogprob> },
-    Finished { choice: u32, reason: FinishReason, usage: Usage },
-    Failed { choice: u32, error: StepError },
+    Text {
+        choice: u32,
+        text: String,
+        logprobs: Vec<TokenLogprob>,
+    },
+    /// A call of the function `name` begins, the `call`th of the choice; its arguments follow.
+    Called {
+        choice: u32,
+        call: u32,
+        name: String,
+    },
+    /// A piece of the arguments of that call.
+    Arguments {
+        choice: u32,
+        call: u32,
+        text: String,
+    },
+    Finished {
+        choice: u32,
+        reason: FinishReason,
+        usage: Usage,
+    },
+    Failed {
+        choice: u32,
+        error: StepError,
+    },
 }
 
 /// Slots and queue, as they are now.

@@ -1,11 +1,12 @@
-//! Response formats the sampler can enforce.
+//! What the sampler can enforce: JSON schemas, and calls (`call_rules.rs`).
 
 use serde_json::Value;
 
-/// A JSON schema turned into llama.cpp's grammar language.
+/// What an answer must keep to, in llama.cpp's grammar language.
 #[derive(Debug, Clone)]
 pub struct Grammar {
     text: String,
+    calls: bool,
 }
 
 /// Longest schema in bytes. A grammar is walked for every token; the largest schemas in use are a few kilobytes.
@@ -41,7 +42,17 @@ impl Grammar {
             return Err(GrammarError::Size { found: text.len() });
         }
         let text = llama_cpp_2::json_schema_to_grammar(&text).map_err(GrammarError::Schema)?;
-        Ok(Self { text })
+        Ok(Self { text, calls: false })
+    }
+
+    /// Of answers in which calls are to be read.
+    pub(crate) fn of_calls(text: String) -> Self {
+        Self { text, calls: true }
+    }
+
+    /// Whether answers may hold calls.
+    pub(crate) fn calls(&self) -> bool {
+        self.calls
     }
 
     pub(crate) fn as_str(&self) -> &str {

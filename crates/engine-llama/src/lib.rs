@@ -20,6 +20,9 @@
 //! depend on how many rows a batch has; `docs/engines.md` states what was measured.
 
 mod backend;
+mod call_rules;
+mod calls;
+mod chances;
 mod chat;
 mod embedding;
 mod error;
@@ -33,6 +36,7 @@ mod sequence;
 mod stop;
 mod vocabulary;
 
+pub use call_rules::{CallRules, CallRulesError, Function, Otherwise};
 pub use chat::ChatModel;
 pub use embedding::{EmbeddingModel, Embeddings};
 pub use error::{EmbedError, LoadError, StepError, SubmitError};
@@ -41,7 +45,7 @@ pub use generate::{
     Usage,
 };
 pub use grammar::{Grammar, GrammarError};
-pub use hermetic_tokenizer::Message;
+pub use hermetic_tokenizer::{Conversation, FunctionCall, Message};
 pub use model::{ModelDescription, Token};
 pub use options::LlamaOptions;
 pub use vocabulary::Vocabulary;

@@ -1,10 +1,12 @@
 //! One choice of one request: what it has read, what it has said, when it ends.
 
+use crate::calls::{CallReader, Part};
+use crate::chances::Chances;
 use crate::error::StepError;
-use crate::generate::{Event, FinishReason, TokenLogprob, Usage};
+use crate::generate::{Event, FinishReason, Usage};
 use crate::model::Loaded;
 use crate::sampler::{Sampler, logprob};
-use crate::stop::StopFilter;
+use crate::stop::{Released, StopFilter};
 use llama_cpp_2::token::LlamaToken;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
@@ -22,14 +24,14 @@ pub(crate) struct Sequence {
     pub(crate) next: Option<LlamaToken>,
     pub(crate) answer_max: u32,
     pub(crate) sampler: Sampler,
+    /// Of what is text. Calls are not searched for stop strings: half a call is of no use to anyone.
     pub(crate) filter: StopFilter,
+    /// Where functions may be called.
+    pub(crate) calls: Option<CallReader>,
     pub(crate) top_logprobs: Option<u8>,
+    pub(crate) chances: Chances,
     pub(crate) events: UnboundedSender<Event>,
     pub(crate) answered: u32,
-    /// Chances of tokens whose text is still held back, with the bytes each stands for.
-    pub(crate) held: Vec<(usize, TokenLogprob)>,
-    /// Bytes released of the first token in `held`.
-    pub(crate) released: usize,
 }
 
 /// Whether a sequence keeps its slot.
@@ -57,17 +59,20 @@ impl Sequence {
             Err(error) => return Turn::Ended(self.failure(error)),
         };
         self.answered += 1;
-        let vocabulary = loaded.model.vocab();
-        if vocabulary.is_eog(token) {
+        if loaded.model.vocab().is_eog(token) {
             return self.end(FinishReason::Stop);
         }
-        let bytes = vocabulary.token_to_piece(token, false, None);
+        let bytes = self.bytes(loaded, token);
         if let Some(top) = self.top_logprobs {
-            self.held.push((bytes.len(), logprob(loaded, logits, token, top)));
+            self.chances.push(bytes.len(), logprob(loaded, logits, token, top));
         }
-        let released = self.filter.push(&bytes);
-        let stopped = released.stopped;
-        self.say(released.text, released.bytes, stopped);
+        let stopped = match &mut self.calls {
+            None => self.text(&bytes),
+            Some(calls) => {
+                let parts = calls.push(&bytes);
+                self.take(parts)
+            }
+        };
         if stopped {
             return self.finish(FinishReason::Stop);
         }
@@ -78,11 +83,72 @@ impl Sequence {
         Turn::Goes
     }
 
+    /// What a token says. A control token says nothing, but as a part of the form of a call it is what it spells.
+    fn bytes(&self, loaded: &Loaded, token: LlamaToken) -> Vec<u8> {
+        let vocabulary = loaded.model.vocab();
+        let bytes = vocabulary.token_to_piece(token, false, None);
+        let Some(calls) = self.calls.as_ref().filter(|_| bytes.is_empty()) else { return bytes };
+        let spelled = vocabulary.token_to_piece(token, true, None);
+        if calls.spells(&spelled) { spelled } else { bytes }
+    }
+
+    /// Says the parts of an answer with calls. True: a stop string ended it.
+    fn take(&mut self, parts: Vec<Part>) -> bool {
+        for part in parts {
+            match part {
+                Part::Text(bytes) => {
+                    if self.text(&bytes) {
+                        return true;
+                    }
+                }
+                Part::Form(bytes) => {
+                    self.flush();
+                    self.chances.skipped(bytes);
+                }
+                Part::Name(name) => {
+                    let _ = self.events.send(Event::Called { choice: self.choice, call: self.call(), name });
+                }
+                Part::Arguments(text) => {
+                    self.chances.skipped(text.len());
+                    let (choice, call) = (self.choice, self.call());
+                    let _ = self.events.send(Event::Arguments { choice, call, text });
+                }
+            }
+        }
+        false
+    }
+
+    /// The call that began last.
+    fn call(&self) -> u32 {
+        self.calls.as_ref().map_or(0, CallReader::calls).saturating_sub(1)
+    }
+
+    /// True: a stop string is complete.
+    fn text(&mut self, bytes: &[u8]) -> bool {
+        let released = self.filter.push(bytes);
+        let stopped = released.stopped;
+        self.say(released, stopped);
+        stopped
+    }
+
+    /// No stop string reaches over a call.
+    fn flush(&mut self) {
+        let released = self.filter.finish();
+        self.say(released, false);
+    }
+
     /// Releases what was held back, then finishes.
     fn end(&mut self, reason: FinishReason) -> Turn {
+        if let Some(calls) = &mut self.calls {
+            let parts = calls.finish();
+            if self.take(parts) {
+                return self.finish(FinishReason::Stop);
+            }
+        }
         let released = self.filter.finish();
-        self.say(released.text, released.bytes, true);
-        self.finish(reason)
+        self.say(released, true);
+        let called = self.calls.as_ref().is_some_and(|calls| calls.calls() > 0 && !calls.is_open());
+        self.finish(if called && reason == FinishReason::Stop { FinishReason::Calls } else { reason })
     }
 
     fn finish(&self, reason: FinishReason) -> Turn {
@@ -92,24 +158,12 @@ impl Sequence {
     }
 
     /// Sends text with the chances of the tokens it completes. At the end, also of one it only began.
-    fn say(&mut self, text: String, bytes: usize, last: bool) {
-        self.released += bytes;
-        let mut logprobs = Vec::new();
-        while let Some((length, _)) = self.held.first() {
-            let complete = self.released >= *length;
-            let begun = last && self.released > 0;
-            if !(complete || begun) {
-                break;
-            }
-            self.released = self.released.saturating_sub(*length);
-            logprobs.push(self.held.remove(0).1);
-            if !complete {
-                break;
-            }
+    fn say(&mut self, released: Released, last: bool) {
+        let mut logprobs = self.chances.said(released.bytes);
+        if last {
+            logprobs.extend(self.chances.begun());
         }
-        if self.held.is_empty() && self.top_logprobs.is_none() {
-            self.released = 0;
-        }
+        let text = released.text;
         if !text.is_empty() || !logprobs.is_empty() {
             let _ = self.events.send(Event::Text { choice: self.choice, text, logprobs });
         }

@@ -10,7 +10,7 @@ pub(crate) struct StopFilter {
 }
 
 /// What one step sets free.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Released {
     pub(crate) text: String,
     /// Bytes of input that `text` stands for (they differ when a token spells no valid UTF-8).
@@ -67,12 +67,12 @@ impl StopFilter {
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 /// Bytes at the end that begin a character without ending it.
-fn unfinished(bytes: &[u8]) -> usize {
+pub(crate) fn unfinished(bytes: &[u8]) -> usize {
     let tail = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or(bytes);
     for (back, byte) in tail.iter().rev().enumerate() {
         let length = match byte {

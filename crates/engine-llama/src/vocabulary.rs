@@ -3,7 +3,7 @@
 use crate::chat::chat_tokens;
 use crate::error::SubmitError;
 use crate::model::{Loaded, Token, plain};
-use hermetic_tokenizer::{ChatTemplate, Message};
+use hermetic_tokenizer::{ChatTemplate, Conversation};
 use llama_cpp_2::token::LlamaToken;
 
 /// What a model calls its tokens.
@@ -20,9 +20,9 @@ impl Vocabulary<'_> {
     }
 
     /// A conversation, up to where the answer begins.
-    pub fn chat_tokens(&self, messages: &[Message]) -> Result<Vec<Token>, SubmitError> {
+    pub fn chat_tokens(&self, conversation: &Conversation) -> Result<Vec<Token>, SubmitError> {
         let template = self.template.ok_or(SubmitError::NoTemplate)?;
-        chat_tokens(template, self.loaded, messages)
+        chat_tokens(template, self.loaded, conversation)
             .map(|tokens| plain(&tokens))
             .map_err(SubmitError::Template)
     }

@@ -1,5 +1,7 @@
 //! The engine against real models.
 
+#[path = "it/calls.rs"]
+mod calls;
 #[path = "it/embeddings.rs"]
 mod embeddings;
 mod fixture;

@@ -6,17 +6,21 @@
 use crate::commitment::{Running, Salt};
 use crate::context::Thread;
 use crate::memory::{MemoryError, MemoryGrant, Purpose};
+use crate::refusal::RefusalKind;
 use crate::stage::admit::InLine;
 use crate::stage::read::Asked;
+use crate::stored;
 use bytes::Bytes;
 use hermetic_content_store::{Content, ContentError, ContentStore};
 use hermetic_ids::RequestId;
-use hermetic_ledger::record::Commitment;
+use hermetic_ledger::record::{Commitment, StoredResponse};
 
 /// An answer as it leaves.
 pub(crate) struct Outgoing {
     commitment: Running,
     held: Option<Held>,
+    /// The response that its end says is stored.
+    response: Option<Bytes>,
 }
 
 /// The bytes that are to be kept, up to the cap.
@@ -32,8 +36,16 @@ struct Held {
 pub(crate) struct Left {
     pub(crate) answer: Commitment,
     pub(crate) answer_bytes: u64,
-    /// Whether the content is durably kept. `Err`: it had to be and is not, so the last bytes must not leave.
-    pub(crate) kept: Result<bool, ContentError>,
+    /// `Err`: something had to be kept and is not, so the last bytes must not leave.
+    pub(crate) kept: Result<Kept, RefusalKind>,
+}
+
+/// What is durably kept besides the records.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Kept {
+    /// Prompt and answer, where capture is configured.
+    pub(crate) content: bool,
+    pub(crate) stored: Option<StoredResponse>,
 }
 
 impl Held {
@@ -68,7 +80,13 @@ impl Outgoing {
                 let grant = shared.memory.grant(Purpose::Answer, 0);
                 Held { bytes: Vec::new(), total: 0, cap, grant }
             }),
+            response: None,
         }
+    }
+
+    /// The answer ends in saying that this response is stored; so it will be, before that end leaves.
+    pub(crate) fn store(&mut self, response: Option<Bytes>) {
+        self.response = response;
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
@@ -78,7 +96,8 @@ impl Outgoing {
         }
     }
 
-    /// Keeps the content, where that is configured, and the answer to a line of a batch. The commitment covers what leaves:
+    /// Keeps the content, where that is configured, the answer to a line of a batch, and the response that is to be stored: that
+    /// last, so that nothing else can fail behind it but the settling record. The commitment covers what leaves:
     /// `last`, which leaves under that status, only if it may.
     pub(crate) async fn leave(
         self,
@@ -87,7 +106,7 @@ impl Outgoing {
         admitting: InLine,
         last: Option<(u16, &Bytes)>,
     ) -> Left {
-        let Self { mut commitment, held } = self;
+        let Self { mut commitment, held, response } = self;
         let answered = last;
         let last = answered.map(|(_, last)| last.as_ref()).unwrap_or_default();
         let kept = match (&thread.shared.capture, held) {
@@ -103,6 +122,14 @@ impl Outgoing {
                 ticket.keep(asked.accepted.request, admitted, (status, body)).await.map(|()| kept)
             }
             (kept, ..) => kept,
+        };
+        let kept = match (kept, response.filter(|_| answered.is_some())) {
+            (Ok(content), Some(response)) => {
+                // Boxed, as other ways that few requests take.
+                let stored = Box::pin(stored::keep(thread, asked, response)).await;
+                stored.map(|stored| Kept { content, stored }).map_err(RefusalKind::State)
+            }
+            (kept, _) => kept.map(|content| Kept { content, stored: None }).map_err(RefusalKind::Content),
         };
         if kept.is_ok() {
             commitment.update(last);

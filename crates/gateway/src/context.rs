@@ -9,7 +9,8 @@ use crate::stage::queue::Queues;
 use crate::strangers::Strangers;
 use crate::upstream::Pool;
 use arc_swap::{ArcSwap, Guard};
-use std::cell::Cell;
+use hermetic_guard::{Detectors, Plan, Scratch};
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -83,4 +84,23 @@ pub(crate) struct Thread {
     pub(crate) requests: Rc<Cell<usize>>,
     /// Connections and exchanges of this thread: it ends when all of them have.
     pub(crate) tasks: TaskTracker,
+    pub(crate) guard: GuardScratch,
+}
+
+/// What the detectors of this thread work in, and which detectors those are.
+#[derive(Debug, Default)]
+pub(crate) struct GuardScratch(RefCell<Option<(Arc<Detectors>, Scratch)>>);
+
+impl Thread {
+    /// Works with the scratch of this thread. Not for use inside itself.
+    pub(crate) fn scratch<T>(&self, plan: &Plan, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let mut kept = self.guard.0.borrow_mut();
+        let detectors = plan.shared_detectors();
+        // One that was made for others is of no use.
+        let (_, scratch) = match kept.take() {
+            Some((of, scratch)) if Arc::ptr_eq(&of, detectors) => kept.insert((of, scratch)),
+            _ => kept.insert((Arc::clone(detectors), plan.scratch())),
+        };
+        work(scratch)
+    }
 }

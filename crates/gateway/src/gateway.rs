@@ -4,11 +4,13 @@ use crate::batches::Batches;
 use crate::commitment::CommitmentSecret;
 use crate::context::Shared;
 use crate::error::StartError;
+use crate::guarding::Guarding;
 use crate::limiting::Limiting;
 use crate::options::GatewayOptions;
 use crate::pages::PageLookup;
 use crate::routing::RoutingTable;
 use crate::server;
+use crate::stored::StoredResponses;
 use crate::strangers;
 use crate::tls::Tls;
 use arc_swap::ArcSwap;
@@ -41,6 +43,7 @@ pub struct GatewayParts {
     pub routes: Arc<ArcSwap<RoutingTable>>,
     /// Limits, budgets and prices. Restored from the ledger before the gateway starts.
     pub limiting: Arc<Limiting>,
+    pub guarding: Arc<Guarding>,
     pub ledger: Ledger,
     pub connector: Connector,
     pub clock: Clock,
@@ -50,6 +53,8 @@ pub struct GatewayParts {
     pub capture: Option<ContentStore>,
     /// Files and batches; `None`: there are none.
     pub batches: Option<Batches>,
+    /// Responses that are kept; `None`: there are none.
+    pub responses: Option<StoredResponses>,
     pub pages: PageLookup,
 }
 

@@ -16,6 +16,8 @@
 //! - everything a request may use is held before it is admitted, and what it used is charged when it is settled; what is
 //!   handed on of an answer never exceeds what was held;
 //! - where capture is configured, content is durably kept before the settling record, or the answer is withheld;
+//! - an answer that says at its end that it is stored is durably kept before that end leaves, and what is kept is on record as
+//!   answered (`stored.rs`);
 //! - a line of a batch is a request like any other, has one result, and is asked twice only if it was in flight when the
 //!   process died (`batches.rs`).
 
@@ -33,6 +35,7 @@ mod error;
 mod explanation;
 mod following;
 mod gateway;
+mod guarding;
 mod lag;
 mod lane;
 mod limit_refusal;
@@ -56,6 +59,7 @@ mod respond;
 mod routing;
 mod server;
 mod stage;
+mod stored;
 mod strangers;
 mod tab;
 mod tls;
@@ -67,6 +71,7 @@ pub use commitment::{CommitmentSecret, Salt, commit};
 pub use counting::{CountSource, Counting, EngineCount};
 pub use error::StartError;
 pub use gateway::{Adjust, Drained, Gateway, GatewayParts, Running};
+pub use guarding::{Actions, Direction, GuardException, GuardRule, GuardRules, Guarding, compile};
 pub use hermetic_ids::ModelKind;
 pub use hermetic_inference_api::Dialect;
 pub use limiting::{Limiting, ModelTerms, OUTPUT_TOKENS_DEFAULT};
@@ -80,4 +85,5 @@ pub use routing::{
     StickTo, Target, Timeouts,
 };
 pub use stage::queue::{ModelQueue, QueueOptions};
+pub use stored::{StoreOptions, StoredResponses, StoredResponsesError};
 pub use tls::{ClientAuthentication, OverdueLists, Tls, TlsError, TlsFiles, TlsLimits};

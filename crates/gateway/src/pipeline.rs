@@ -3,11 +3,11 @@
 //! Each stage is a file under `stage/`, takes what the stage before it proved and returns what it proves itself:
 //!
 //! ```text
-//! Accepted → Authenticated → Asked → Permitted → Routed → Counted → Reserved → Queued → Admitting ┄ Admitted → Answer
+//! Accepted → Authenticated → Asked → Permitted → Permitted → Routed → Counted → Reserved → Queued → Admitting ┄ Admitted → Answer
 //! → Settled → reply
 //! ```
 //!
-//! The stages in parentheses are places that later work fills.
+//! Guarding changes what is permitted and proves nothing more, so it takes and returns the same.
 
 use crate::batches::LineRequest;
 use crate::body::AnswerBody;
@@ -16,7 +16,9 @@ use crate::peer::Peer;
 use crate::refusal::Refused;
 use crate::respond;
 use crate::stage::read::{Asked, Wanted};
-use crate::stage::{accept, admit, authorize, count, exchange, identify, limit, queue, read, route, tokens};
+use crate::stage::{
+    accept, admit, authorize, count, exchange, guard, identify, limit, queue, read, route, tokens,
+};
 use hermetic_inference_api::{Surface, TokenTask};
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -34,7 +36,8 @@ pub(crate) async fn answer(
     let (accepted, body) = accept::accept(thread, peer, surface, request)?;
     // identify: on whose behalf. Strangers cost a hash and no body, are slowed down and put on record.
     let authenticated = identify::identify(thread, &accepted).await?;
-    // read: memory for the body, then the body, capped and timed, and the facts it states.
+    // read: memory for the body, then the body, capped and timed, what was said before it where it goes on from a stored
+    // response, and the facts it states.
     let asked = read::read(thread, accepted, authenticated, (Wanted::Answer, body)).await?;
     on_from_asked(thread, asked).await
 }
@@ -48,7 +51,7 @@ pub(crate) async fn answer_line(
     let LineRequest { surface, headers, ticket, standing, body } = line;
     let accepted = accept::line(thread, surface, headers, ticket)?;
     let authenticated = identify::still(thread, &accepted, &standing)?;
-    let asked = read::taken(thread, accepted, authenticated, body)?;
+    let asked = read::taken(thread, accepted, authenticated, body).await?;
     on_from_asked(thread, asked).await
 }
 
@@ -56,7 +59,8 @@ pub(crate) async fn answer_line(
 async fn on_from_asked(thread: &Rc<Thread>, asked: Asked) -> Result<Response<AnswerBody>, Refused> {
     // authorize: Cedar's permit for this owner, surface and model. A refusal is put on record.
     let permitted = authorize::authorize(thread, asked).await?;
-    // (guard input: detectors over every text span.)
+    // guard: what must not reach a model, over every text it is given; what is masked is changed here, for good.
+    let permitted = guard::guard(thread, permitted).await?;
     // route: the model's plan of targets, and the one that is asked first.
     let routed = route::route(thread, permitted)?;
     // count: the tokens of the prompt, by the model's own tokenizer where it is known. One that does not fit ends here.
@@ -68,7 +72,7 @@ async fn on_from_asked(thread: &Rc<Thread>, asked: Asked) -> Result<Response<Ans
     let queued = queue::queue(thread, reserved).await?;
     // admit: hand the admitting record to the ledger. From here on the request will be settled, whatever happens.
     let admitting = admit::admit(thread, queued);
-    // call engine → (guard output) → settle → reply: in a task of its own, which outlives a client that hangs up. It
+    // call engine → guard output → settle → reply: in a task of its own, which outlives a client that hangs up. It
     // answers only after the admitting record is durable, and ends only after the settling record is.
     exchange::exchange(thread, admitting).await
 }

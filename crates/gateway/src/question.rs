@@ -32,7 +32,11 @@ impl<'a> Said<'a> {
     pub(crate) fn by(asked: &'a Asked) -> Self {
         Self {
             stream: asked.facts.stream,
-            classification: stated_classification(&asked.accepted.headers),
+            classification: match asked.state.as_ref().and_then(|state| state.continues.as_ref()) {
+                None => stated_classification(&asked.accepted.headers),
+                // What was said before is part of what is asked now.
+                Some(continued) => continued.classification.as_deref(),
+            },
             metadata: &asked.facts.metadata,
             in_batch: asked.accepted.ticket.is_some(),
         }
@@ -50,7 +54,7 @@ pub(crate) fn check_classification(headers: &HeaderMap, levels: &Levels) -> Resu
     }
 }
 
-fn stated_classification(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn stated_classification(headers: &HeaderMap) -> Option<&str> {
     headers.get(X_CLASSIFICATION)?.to_str().ok()
 }
 

@@ -10,6 +10,7 @@
 //! the next process finds it settled.
 
 use crate::commitment::{CommitmentSecret, Salt};
+use crate::stored::response_of;
 use hermetic_bounded_io::{FileError, Mode, read_capped, write_atomic};
 use hermetic_clock::Clock;
 use hermetic_diagnostics::{Code, Diagnose};
@@ -19,6 +20,7 @@ use hermetic_ledger::record::{
 };
 use hermetic_ledger_store::{AppendError, Ledger, ReadError, Snapshot};
 use hermetic_limits::{CounterId, Fold, Hold, OpenRequest, RuleSetError, Unit};
+use hermetic_metadata::{Metadata, MetadataError};
 use std::path::{Path, PathBuf};
 
 /// Largest file of folded counters: a hundred thousand of them are about 50 MiB.
@@ -52,6 +54,8 @@ pub enum RecoverError {
     Unit { index: u64, found: String },
     #[error("cannot write down the counters of the limits")]
     File(#[source] FileError),
+    #[error("cannot take away the responses of requests that were interrupted")]
+    Responses(#[source] MetadataError),
 }
 
 impl Diagnose for RecoverError {
@@ -61,6 +65,7 @@ impl Diagnose for RecoverError {
             Self::Settle(source) => source.code(),
             Self::Record { .. } | Self::Unit { .. } => Code::new("E0936"),
             Self::File(_) => Code::new("E0937"),
+            Self::Responses(source) => source.code(),
         }
     }
 
@@ -74,6 +79,7 @@ impl Diagnose for RecoverError {
             Self::File(_) => {
                 Some("see that the disk of the state directory has room and is writable".to_owned())
             }
+            Self::Responses(source) => source.hint(),
         }
     }
 }
@@ -171,13 +177,15 @@ impl LimitsOnRecord {
     }
 }
 
-/// Reads what is on record and settles what the process before left open. To be called by the ledger's writer before
-/// it serves; blocks.
+/// Reads what is on record and settles what the process before left open. Responses such requests left behind are taken
+/// away before that: nobody was told to the end that they are kept. To be called by the ledger's writer before it serves;
+/// blocks.
 pub fn recover(
     ledger: &Ledger,
     file: PathBuf,
     commitments: &CommitmentSecret,
     clock: &Clock,
+    metadata: &Metadata,
 ) -> Result<LimitsOnRecord, RecoverError> {
     let mut on_record = LimitsOnRecord::open(file, ledger.size());
     let Some(snapshot) = signed(ledger)? else { return Ok(on_record) };
@@ -186,6 +194,9 @@ pub fn recover(
         on_record.fold.open().map(|(request, open)| (request, open.clone())).collect();
     if !open.is_empty() {
         tracing::warn!(requests = open.len(), "requests were interrupted; they are charged all they held");
+        for (request, _) in &open {
+            metadata.delete_response(response_of(*request)).map_err(RecoverError::Responses)?;
+        }
         settle_interrupted(&open, (ledger, commitments, clock))?;
         if let Some(snapshot) = signed(ledger)? {
             on_record.advance(&snapshot)?;
@@ -254,6 +265,7 @@ fn interrupted(
             charges: open.holds.iter().map(charge).collect(),
             cut: false,
             attempts: Vec::new(),
+            stored: None,
         }),
     )
 }

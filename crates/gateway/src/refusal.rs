@@ -5,7 +5,9 @@ use crate::collect::CollectError;
 use crate::limit_refusal::LimitRefused;
 use crate::memory::MemoryError;
 use crate::stage::call::CallError;
+use crate::stage::guard::GuardRefusal;
 use crate::stage::queue::QueueRefusal;
+use crate::stored::StateRefusal;
 use crate::tab::Overrun;
 use crate::upstream::UpstreamError;
 use hermetic_content_store::ContentError;
@@ -47,6 +49,8 @@ pub(crate) enum RefusalKind {
     Classification { known: String },
     #[error("{0}")]
     Policy(Refusal),
+    #[error("{0}")]
+    Guard(GuardRefusal),
     #[error("{0}")]
     Limit(LimitRefused),
     #[error("the engine took the {} s that limits on its time hold for one request", .after.as_secs())]
@@ -93,6 +97,8 @@ pub(crate) enum RefusalKind {
     Framing { found: String },
     #[error("{0}")]
     Batch(BatchRefusal),
+    #[error("{0}")]
+    State(StateRefusal),
     #[error("the system gives no random bytes")]
     NoRandomness,
 }
@@ -157,7 +163,11 @@ impl RefusalKind {
         match self {
             Self::Mistake(mistake) => mistake.field(),
             Self::Batch(refusal) => refusal.field(),
-            Self::PromptTooLong { field, .. } => Some(field),
+            Self::PromptTooLong { field, .. }
+            | Self::Guard(GuardRefusal::Unreadable { field } | GuardRefusal::ToldTwice { field }) => {
+                Some(field)
+            }
+            Self::State(refusal) => refusal.field(),
             Self::UnknownModel { .. } | Self::WrongSurface { .. } | Self::OutOfScope { .. } => Some("model"),
             _ => None,
         }
@@ -234,9 +244,16 @@ impl Diagnose for RefusalKind {
             Self::Framing { .. } => Code::new("E0845"),
             Self::Queue(error) => error.code(),
             Self::Batch(refusal) => refusal.code(),
+            Self::State(refusal) => refusal.code(),
             Self::Identity(error) => error.code(),
             Self::Classification { .. } => Code::new("E0915"),
             Self::Policy(refusal) => refusal.code(),
+            Self::Guard(GuardRefusal::Input { .. }) => Code::new("E0890"),
+            Self::Guard(GuardRefusal::Output { .. }) => Code::new("E0891"),
+            Self::Guard(GuardRefusal::Unreadable { .. } | GuardRefusal::ToldTwice { .. }) => {
+                Code::new("E0892")
+            }
+            Self::Guard(GuardRefusal::Answer) => Code::new("E0893"),
             Self::Limit(refused) => refused.code(),
             Self::Overrun(_) => Code::new("E0934"),
             Self::EngineTime { .. } => Code::new("E0939"),
@@ -255,6 +272,7 @@ impl Diagnose for RefusalKind {
             }
             Self::Identity(error) => error.hint(),
             Self::Batch(refusal) => refusal.hint(),
+            Self::State(refusal) => refusal.hint(),
             Self::Limit(refused) => refused.hint(),
             Self::OutOfScope { .. } => {
                 Some("use a key that is meant for this, or ask the operator for a wider one".to_owned())
@@ -262,6 +280,12 @@ impl Diagnose for RefusalKind {
             Self::UnknownModel { .. } => Some("GET /v1/models lists the models you may use".to_owned()),
             Self::Policy(_) => {
                 Some("ask whoever keeps the policies; they find this request by its id".to_owned())
+            }
+            Self::Guard(GuardRefusal::Input { .. }) => Some(
+                "take out what the rule names, or ask whoever keeps the guardrails; they find this request by its id".to_owned(),
+            ),
+            Self::Guard(GuardRefusal::Unreadable { .. } | GuardRefusal::ToldTwice { .. }) => {
+                Some("leave the field out, or say it as text".to_owned())
             }
             Self::ModelStarting { .. }
             | Self::NoTarget { .. }

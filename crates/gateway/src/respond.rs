@@ -13,10 +13,12 @@ use crate::stage::accept::Accepted;
 use crate::stage::admit::Admitted;
 use crate::stage::call::{AnswerHead, CallError};
 use crate::stage::count::PromptCount;
+use crate::stage::guard::GuardRefusal;
 use crate::stage::limit::Reserved;
 use crate::stage::queue::QueueRefusal;
 use crate::stage::settle::Settled;
 use crate::stage::tokens::TokenAnswer;
+use crate::stored::StateRefusal;
 use bytes::Bytes;
 use hermetic_diagnostics::Diagnose;
 use hermetic_identity::IdentifyError;
@@ -103,6 +105,13 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         | RefusalKind::WrongSurface { .. }
         | RefusalKind::PromptTooLong { .. }
         | RefusalKind::Classification { .. } => caller(S::BAD_REQUEST, "invalid_request_error"),
+        // The wire has a word for it, which SDKs raise as an error of the request.
+        RefusalKind::Guard(
+            GuardRefusal::Input { .. } | GuardRefusal::Unreadable { .. } | GuardRefusal::ToldTwice { .. },
+        ) => caller(S::BAD_REQUEST, "invalid_request_error"),
+        RefusalKind::Guard(GuardRefusal::Output { .. } | GuardRefusal::Answer) => {
+            engine(S::BAD_GATEWAY, None)
+        }
         RefusalKind::Identity(error @ IdentifyError::ShutOut { .. }) => {
             Verdict { retry_after: error.retry_after(), ..caller(S::TOO_MANY_REQUESTS, "rate_limit_error") }
         }
@@ -145,6 +154,7 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         RefusalKind::Queue(QueueRefusal::Full { retry_after, .. }) => rate(*retry_after),
         RefusalKind::Queue(QueueRefusal::TooLong { retry_after, .. }) => busy(Blame::Operator, *retry_after),
         RefusalKind::Batch(refusal) => batch_verdict(refusal),
+        RefusalKind::State(refusal) => state_verdict(refusal),
         RefusalKind::NoRandomness => Verdict {
             status: S::INTERNAL_SERVER_ERROR,
             kind: "server_error",
@@ -155,6 +165,15 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
 }
 
 fn batch_verdict(refusal: &BatchRefusal) -> Verdict {
+    Verdict {
+        status: refusal.status(),
+        kind: refusal.kind(),
+        blame: if refusal.is_ours() { Blame::Operator } else { Blame::Caller },
+        retry_after: refusal.is_ours().then_some(5),
+    }
+}
+
+fn state_verdict(refusal: &StateRefusal) -> Verdict {
     Verdict {
         status: refusal.status(),
         kind: refusal.kind(),
@@ -191,13 +210,21 @@ impl RefusalKind {
         verdict(self).retry_after
     }
 
+    /// The word clients branch on, where it is another than our code.
+    fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::State(refusal) => refusal.word(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn to_body(&self) -> ErrorBody<'_> {
         let code = self.code().as_str();
         ErrorBody {
             message: self.to_string(),
             kind: verdict(self).kind,
             param: self.field(),
-            code,
+            code: self.word().unwrap_or(code),
             hint: Some(match self.hint() {
                 Some(hint) => format!("{hint}. More: hermetic explain {code}"),
                 None => format!("More: hermetic explain {code}"),

@@ -3,7 +3,7 @@
 use crate::body::{AnswerBody, Carried};
 use crate::client_io::{ClientIo, Patience, Unread};
 use crate::connections::{Connections, Standing};
-use crate::context::{Shared, Thread};
+use crate::context::{GuardScratch, Shared, Thread};
 use crate::explanation::Explanation;
 use crate::lag::Lag;
 use crate::peer::Peer;
@@ -11,7 +11,7 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::routing::attend;
 use crate::stage::read::Wanted;
 use crate::upstream::Pool;
-use crate::{batches, following, listing, pipeline, probes, respond, tls};
+use crate::{batches, following, listing, pipeline, probes, respond, stored, tls};
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -61,12 +61,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, follows: b
         lag: Lag::default(),
         requests: Rc::new(Cell::new(0)),
         tasks: TaskTracker::new(),
+        guard: GuardScratch::default(),
     });
     thread.tasks.spawn_local(watch_lag(Rc::clone(&thread)));
     if follows {
         thread.tasks.spawn_local(following::follow(Rc::clone(&thread)));
         thread.tasks.spawn_local(attend::attend(Rc::clone(&thread)));
         thread.tasks.spawn_local(batches::run(Rc::clone(&thread)));
+        thread.tasks.spawn_local(stored::run(Rc::clone(&thread)));
     }
     accept_until_drain(&thread, &listener).await;
     // From here on new connections are refused by the kernel; those that are open end after their present request.
@@ -255,6 +257,9 @@ async fn handle(
         }
         None if batches::is_path(request.uri().path()) => {
             Box::pin(batches::answer(&thread, &peer, request)).await
+        }
+        None if stored::is_path(request.uri().path()) => {
+            Box::pin(stored::answer(&thread, &peer, request)).await
         }
         None => without_engine(&thread, &peer, &request).await,
     };

@@ -30,6 +30,8 @@ mod every_surface;
 mod exchange;
 #[path = "it/framing.rs"]
 mod framing;
+#[path = "it/guardrails.rs"]
+mod guardrails;
 #[path = "it/issuer.rs"]
 mod issuer;
 #[path = "it/kills.rs"]
@@ -54,6 +56,14 @@ mod routing;
 mod shed;
 #[path = "it/site.rs"]
 mod site;
+#[path = "it/stored.rs"]
+mod stored;
+#[path = "it/stored_ends.rs"]
+mod stored_ends;
+#[path = "it/stored_kills.rs"]
+mod stored_kills;
+#[path = "it/stored_permits.rs"]
+mod stored_permits;
 #[path = "it/streams.rs"]
 mod streams;
 #[path = "it/surfaces.rs"]

@@ -214,7 +214,19 @@ impl Automaton {
         if last.is_match() {
             self.note(cache, last, text.len(), ends);
         }
-        Ok(true)
+        // A match is told with the byte behind it, so a state can be nothing but the news of one.
+        Ok(!state.is_match() || self.goes_on(cache, state)?)
+    }
+
+    fn goes_on(&self, cache: &mut Cache, state: LazyStateID) -> Result<bool, Full> {
+        for unit in self.dfa.byte_classes().representatives(0..=u8::MAX) {
+            if let Some(byte) = unit.as_u8()
+                && !self.dfa.next_state(cache, state, byte).map_err(|_| Full)?.is_dead()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn note(&self, cache: &Cache, state: LazyStateID, end: usize, ends: &mut Vec<(usize, usize)>) {

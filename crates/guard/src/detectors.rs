@@ -1,6 +1,6 @@
 //! Finding: every rule at every place where something can begin.
 //!
-//! What is found at a place depends on the text from [`CONTEXT_BYTES`] before it to one byte behind what is found, and on
+//! What is found at a place depends on the text from [`CONTEXT_BYTES`] before it to two bytes behind what is found, and on
 //! nothing else: not on what was found elsewhere, not on how the text came. That is why a stream and the whole of it
 //! give the same (`stream.rs`). The one exception is what has no greatest length, a private key say: nothing begins inside
 //! it, and both ways read from left to right.
@@ -128,9 +128,9 @@ impl Detectors {
     /// What there is at `at`, given that `ended` says whether the text ends where `text` does.
     pub(crate) fn probe(&self, scratch: &mut Scratch, text: &[u8], at: usize, ended: bool) -> Probed {
         let alive = self.automaton.probe(scratch, text, at);
-        let open = alive && !ended;
-        // Where the text ends now it may go on: whether something ends there is not known yet.
-        let found = self.judge(scratch, text, at, open.then_some(text.len()));
+        let undecided = |end: usize| !ended && !is_decided(text, end);
+        let open = !ended && (alive || scratch.ends.iter().any(|(_, end)| undecided(*end)));
+        let found = self.judge(scratch, text, at, undecided);
         // What has no greatest length is certain as soon as it has begun.
         if open && !found.iter().any(|finding| finding.goes_on.is_some()) {
             return Probed::Open;
@@ -140,12 +140,18 @@ impl Detectors {
 
     /// Of each rule that matches, the longest match that passes its check; of one that has no greatest length, the
     /// first, and nothing else.
-    fn judge(&self, scratch: &Scratch, text: &[u8], start: usize, undecided: Option<usize>) -> Vec<Finding> {
+    fn judge(
+        &self,
+        scratch: &Scratch,
+        text: &[u8],
+        start: usize,
+        undecided: impl Fn(usize) -> bool,
+    ) -> Vec<Finding> {
         let mut found: Vec<Finding> = Vec::new();
         for &(number, end) in &scratch.ends {
             // What has no greatest length has no end yet that it could go on behind.
             let open_ended = || self.open_ended.get(number) == Some(&true);
-            if undecided == Some(end) || !ends_at(text, end) && !open_ended() {
+            if undecided(end) || !ends_at(text, end) && !open_ended() {
                 continue;
             }
             let candidate = Candidate { text, start, end };
@@ -166,6 +172,19 @@ impl Detectors {
         }
         found
     }
+}
+
+/// Whether enough is known of what stands behind `end`: a byte, and where that may join numbers, the one behind it.
+fn is_decided(text: &[u8], end: usize) -> bool {
+    match text.get(end) {
+        None => false,
+        Some(byte) => !is_joint(*byte) || text.len() > end + 1,
+    }
+}
+
+/// What may stand between two numbers that are one.
+pub(crate) fn is_joint(byte: u8) -> bool {
+    matches!(byte, b'.' | b',' | b'-' | b'/')
 }
 
 /// What was found and reaches into something that has no greatest length ends where that is certain.

@@ -31,7 +31,7 @@ pub use detectors::{Detectors, Finding, RuleId};
 pub use injection::{INJECTION_PLACES, Injection, injection_places};
 pub use names::names;
 pub use plan::{Action, Fingerprint, Plan, Verdict};
-pub use redact::{Redaction, redact};
+pub use redact::{Redaction, redact, redact_row};
 pub use rule::{CONTEXT_BYTES, Candidate, Check, Ending, Extent, Rule, RuleName, as_it_looks};
 pub use rules::built_in;
 pub use stream::Redactor;

@@ -80,6 +80,10 @@ impl Plan {
         &self.detectors
     }
 
+    pub fn shared_detectors(&self) -> &Arc<Detectors> {
+        &self.detectors
+    }
+
     pub fn scratch(&self) -> Scratch {
         self.detectors.scratch()
     }

@@ -22,7 +22,41 @@ impl Redaction {
 
 /// Looks at a whole text and does what the plan says.
 pub fn redact(plan: &Plan, scratch: &mut Scratch, view: &View) -> Redaction {
-    let mut found = plan.detectors().find(scratch, view.seen());
+    redact_found(plan, view, plan.detectors().find(scratch, view.seen()))
+}
+
+/// Looks at texts that are read in a row: each by itself, and at what begins in one and ends in another. That is how
+/// something is hidden in the parts of a message.
+pub fn redact_row(plan: &Plan, scratch: &mut Scratch, views: &[View]) -> Vec<Redaction> {
+    let mut found: Vec<Vec<Finding>> =
+        views.iter().map(|view| plan.detectors().find(scratch, view.seen())).collect();
+    if views.len() > 1 {
+        across(plan, scratch, views, &mut found);
+    }
+    views.iter().zip(found).map(|(view, found)| redact_found(plan, view, found)).collect()
+}
+
+/// Adds to each text its part of what reaches over its end.
+fn across(plan: &Plan, scratch: &mut Scratch, views: &[View], found: &mut [Vec<Finding>]) {
+    let row: Vec<u8> = views.iter().flat_map(|view| view.seen()).copied().collect();
+    for finding in plan.detectors().find(scratch, &row) {
+        let mut begins = 0;
+        for (view, found) in views.iter().zip(&mut *found) {
+            let ends = begins + view.seen().len();
+            let (start, end) = (finding.place.start.max(begins), finding.place.end.min(ends));
+            let inside = finding.place.start >= begins && finding.place.end <= ends;
+            if start < end && !inside {
+                found.push(Finding { place: start - begins..end - begins, ..finding.clone() });
+            }
+            begins = ends;
+        }
+    }
+    for found in found {
+        found.sort_by_key(|finding| (finding.place.start, finding.place.end, finding.rule));
+    }
+}
+
+fn redact_found(plan: &Plan, view: &View, mut found: Vec<Finding>) -> Redaction {
     found.retain(|finding| plan.action(finding.rule).is_some());
     let verdicts: Vec<Verdict> = found.iter().filter_map(|finding| verdict(plan, finding, 0)).collect();
     found.retain(|finding| plan.action(finding.rule) != Some(Action::Report));

@@ -13,6 +13,7 @@ mod secrets;
 mod states;
 mod world;
 
+use crate::detectors::is_joint;
 use crate::rule::{Candidate, Extent, Rule};
 
 /// All of them. Of two that find the same, the earlier gives it its name: what is more particular comes first.
@@ -36,7 +37,7 @@ fn stands_alone(candidate: &Candidate<'_>) -> bool {
     let digit_at = |back: usize| {
         before.len().checked_sub(back).and_then(|at| before.get(at)).is_some_and(u8::is_ascii_digit)
     };
-    let joined = |byte: Option<u8>| matches!(byte, Some(b'.' | b',' | b'-' | b'/'));
+    let joined = |byte: Option<u8>| byte.is_some_and(is_joint);
     let next = candidate.text.get(candidate.end).copied();
     let digit_behind = candidate.text.get(candidate.end + 1).is_some_and(u8::is_ascii_digit);
     let goes_on = joined(candidate.previous()) && digit_at(2) || joined(next) && digit_behind;

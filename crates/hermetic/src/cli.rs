@@ -13,6 +13,7 @@ mod bundle;
 mod config;
 pub(crate) mod enclave;
 mod explain;
+mod guard;
 mod import_site;
 mod key;
 mod limits;
@@ -74,6 +75,8 @@ enum Command {
     Bundle(bundle::Arguments),
     /// Check, describe and explain the configuration.
     Config(config::Arguments),
+    /// List what guardrails look for, and look for it in a text.
+    Guard(guard::Arguments),
     /// Make the keys that releases are signed with.
     Key(key::Arguments),
     /// Show what is used of limits and budgets, and what a request would count on.
@@ -121,6 +124,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Batch(arguments) => batch::run(&arguments, context),
         Command::Bundle(arguments) => bundle::run(&arguments, context),
         Command::Config(arguments) => config::run(&arguments, context),
+        Command::Guard(arguments) => guard::run(&arguments, context),
         Command::Key(arguments) => key::run(&arguments, context),
         Command::Limits(arguments) => limits::run(&arguments, context),
         Command::Manual(arguments) => manual::run(&arguments, context),

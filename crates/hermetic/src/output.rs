@@ -26,6 +26,11 @@ impl Output {
         }
     }
 
+    /// A text as it is, without a line break of ours.
+    pub(crate) fn text(self, text: &str) {
+        let _ = write!(std::io::stdout().lock(), "{text}");
+    }
+
     /// What is going on, for people: stderr, silent under `--quiet` and `--json`.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.quiet && !self.json {

@@ -9,6 +9,7 @@
 //! every request is settled.
 
 mod error;
+pub(crate) mod guardrails;
 mod identity;
 mod incidents;
 pub(crate) mod limits;
@@ -32,8 +33,8 @@ use hermetic_config::LogFormat;
 use hermetic_connector::Connector;
 use hermetic_diagnostics::Report;
 use hermetic_gateway::{
-    Adjust, CommitmentSecret, Gateway, GatewayParts, Limiting, LimitsOnRecord, RoutingTable, Running,
-    policy_commit,
+    Adjust, CommitmentSecret, Gateway, GatewayParts, Guarding, Limiting, LimitsOnRecord, RoutingTable,
+    Running, policy_commit,
 };
 use hermetic_identity::Identity;
 use hermetic_ledger::record::{Event, Record};
@@ -83,6 +84,7 @@ pub(crate) fn serve(enclave: &Enclave, context: &Context) -> Result<(), Report> 
         authorizer,
         policies: Arc::new(tokio::sync::Mutex::new(place)),
         limiting: Arc::new(limiting),
+        guarding: guardrails::open(enclave)?,
         log,
         metrics,
     };
@@ -106,6 +108,7 @@ struct Parts {
     ledger: Ledger,
     authorizer: Arc<Authorizer>,
     limiting: Arc<Limiting>,
+    guarding: Arc<Guarding>,
     log: LogLevelHandle,
     metrics: Arc<Metrics>,
     /// Where the policies in force come from.
@@ -214,6 +217,7 @@ fn start_gateway(
         authorizer: Arc::clone(&parts.authorizer),
         routes,
         limiting: Arc::clone(&parts.limiting),
+        guarding: Arc::clone(&parts.guarding),
         ledger: parts.ledger.clone(),
         connector: parts.connector.clone(),
         clock: parts.clock.clone(),
@@ -221,6 +225,7 @@ fn start_gateway(
         commitments: CommitmentSecret::from_bytes(secret.bytes()),
         capture: enclave.capture()?,
         batches: Some(enclave.batches()?),
+        responses: enclave.responses()?,
         pages: pages::manual(),
     });
     Ok(gateway.start()?)

@@ -19,7 +19,7 @@ mod random;
 
 pub use model_kind::{ModelKind, ModelKindError};
 pub use name::{NAME_BYTES_MAX, NameError};
-pub use random::{BatchId, FileId, IdError, KeyId, RequestId, TraceId};
+pub use random::{BatchId, FileId, IdError, KeyId, RequestId, ResponseId, TraceId};
 
 use name::{Alphabet, check};
 

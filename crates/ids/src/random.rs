@@ -117,6 +117,8 @@ ids! {
     FileId, 16, "file-", "file-<32 hex>";
     /// Many requests, handed in as one file.
     BatchId, 16, "batch_", "batch_<32 hex>";
+    /// A response that is kept, to be looked at and gone on from.
+    ResponseId, 16, "resp_", "resp_<32 hex>";
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@
 //! compiler.
 
 use bytes::Bytes;
-use hermetic_inference_api::responses::Echo;
+use hermetic_inference_api::responses::{Echo, StateWish};
 use hermetic_inference_api::{
     AnswerFacts, AnswerMistake, Call, EventScanner, JsonMistake, PromptInput, RequestFacts, RequestMistake,
     ask_for_usage, cap_output, each_output, each_text, may_continue, messages, prompt_prefix, replace_model,
     responses,
 };
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -66,12 +68,24 @@ pub fn messages_request(data: &[u8]) {
 }
 
 pub fn responses_request(data: &[u8]) {
-    let _ = Echo::of(data);
+    let _ = (Echo::of(data), StateWish::read(data));
     if let Ok(chat) = responses::to_chat(data) {
+        what_is_kept_is_what_was_sent(data);
         is_a_request(&chat);
         chat_request_to_messages(&chat);
         chat_request_to_responses(&chat);
     }
+}
+
+/// A conversation goes on from what was kept of it as if all of it were sent again.
+fn what_is_kept_is_what_was_sent(data: &[u8]) {
+    let kept = responses::kept_input(data, "n").expect("the items of a request");
+    let fields: HashMap<String, Box<RawValue>> = serde_json::from_slice(data).expect("an object");
+    let sent = format!("{{\"model\":\"m\",\"input\":{}}}", fields["input"].get());
+    let kept = std::str::from_utf8(&kept).expect("a text");
+    let after = responses::to_chat_after(b"{\"model\":\"m\",\"input\":[]}", &[kept]).expect(kept);
+    let sent = responses::to_chat(sent.as_bytes()).expect("the items of a request");
+    assert_eq!(String::from_utf8_lossy(&after), String::from_utf8_lossy(&sent));
 }
 
 /// No two parsers read differently what was translated.
@@ -121,6 +135,8 @@ pub fn chat_answer(data: &[u8]) {
             Ok(_) | Err(AnswerMistake::Failed { .. }) => {}
             Err(mistake) => panic!("{mistake}: {}", String::from_utf8_lossy(&answer)),
         }
+        let items = responses::output_items(&answer).expect("the items of a response");
+        responses::to_chat_after(b"{\"model\":\"m\",\"input\":\"x\"}", &[items]).expect(items);
     }
 }
 

@@ -25,6 +25,8 @@ pub struct RequestFacts {
     /// What the model is asked: `messages`, `prompt`, `input`.
     pub(crate) input_span: Range<usize>,
     pub(crate) tools_span: Option<Range<usize>>,
+    /// It has tools and says that none may be called.
+    pub(crate) bars_tools: bool,
     /// What the documents are held against (`query` of rerank).
     pub(crate) query_span: Option<Range<usize>>,
     /// The body is a form: what parts it, and where its files stand. Boxed: facts are moved from stage to stage, and few
@@ -147,6 +149,7 @@ impl RequestFacts {
             query_span,
             form: None,
             tools_span: object.get("tools").filter(|span| object.raw(span) != b"null"),
+            bars_tools: object.get("tool_choice").is_some_and(|span| object.raw(&span) == b"\"none\""),
             metadata: object.metadata()?,
             model_span,
             usage: object.usage_wish()?,
@@ -201,6 +204,7 @@ impl RequestFacts {
             truncates: false,
             input_span,
             tools_span: None,
+            bars_tools: false,
             query_span: None,
             metadata: Vec::new(),
             model_span: model.value.clone(),

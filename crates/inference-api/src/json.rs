@@ -53,6 +53,43 @@ pub(crate) fn members(bytes: &[u8]) -> Result<Vec<Member>, JsonMistake> {
     if reader.at < bytes.len() { Err(reader.unexpected("the end")) } else { Ok(members) }
 }
 
+/// A member of an object or an element of an array, where it stands in the whole text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Child {
+    /// With its quotes; an element has none.
+    pub(crate) key: Option<Range<usize>>,
+    pub(crate) value: Range<usize>,
+}
+
+/// What the object or array at `place` holds, in order. Of a text that [`members`] has accepted.
+pub(crate) fn children(bytes: &[u8], place: Range<usize>) -> Result<Vec<Child>, JsonMistake> {
+    let mut reader = Reader { bytes: bytes.get(..place.end).unwrap_or_default(), at: place.start };
+    let close = match reader.peek() {
+        Some(b'{') => b'}',
+        Some(b'[') => b']',
+        _ => return Err(reader.unexpected("an object or an array")),
+    };
+    reader.at += 1;
+    let mut children = Vec::new();
+    reader.skip_space();
+    if reader.peek() == Some(close) {
+        return Ok(children);
+    }
+    loop {
+        reader.skip_space();
+        let key = if close == b'}' { Some(reader.key()?) } else { None };
+        let start = reader.at;
+        reader.value()?;
+        children.push(Child { key, value: start..reader.at });
+        reader.skip_space();
+        match reader.peek() {
+            Some(b',') => reader.at += 1,
+            Some(found) if found == close => return Ok(children),
+            _ => return Err(reader.unexpected("`,` or the end of the list")),
+        }
+    }
+}
+
 /// The text of a raw JSON string, `None` when `raw` is not one or holds half a surrogate pair.
 pub(crate) fn decode_string(raw: &[u8]) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

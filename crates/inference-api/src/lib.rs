@@ -33,6 +33,7 @@ pub mod responses;
 mod sse;
 mod surface;
 mod teller;
+mod text_walk;
 mod tokens;
 mod writing;
 
@@ -48,8 +49,12 @@ pub use json::{DEPTH_MAX, JsonMistake, TOP_LEVEL_KEYS_MAX};
 pub use models::{ModelList, ModelObject};
 pub use output::{CutChunk, each_output};
 pub use prefix::prompt_prefix;
-pub use prompt::{ChatInput, PromptInput, TextInput, Turn, each_text};
+pub use prompt::{CalledFunction, ChatInput, PromptInput, TextInput, Turn, each_text};
 pub use sse::{Event, EventScanner, EventTooLarge};
 pub use surface::{Call, Form, Output, Surface};
 pub use teller::Teller;
+pub use text_walk::{
+    AnswerText, EventText, Lane, LaneSpan, RequestText, Span, SpanKind, Written, answer_text, lane_event,
+    replace_places, request_text,
+};
 pub use tokens::{TokenQuestion, TokenTask, token_answer};

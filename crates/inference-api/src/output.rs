@@ -77,6 +77,18 @@ impl CutChunk {
         serde_json::from_slice(data).unwrap_or_default()
     }
 
+    /// An event that says one thing of one choice; `value` is the object that stands in it beside its `index`.
+    pub(crate) fn with_choice(&self, call: Call, index: u64, value: &[u8]) -> Vec<u8> {
+        let object = if call == Call::Chat { "chat.completion.chunk" } else { "text_completion" };
+        let head = Chunk { like: self, object, choices: Vec::new(), usage: None };
+        let head = serde_json::to_vec(&head).unwrap_or_default();
+        let said = value.strip_prefix(b"{").unwrap_or(value);
+        let choice = [b"[{\"index\":", index.to_string().as_bytes(), b",", said].concat();
+        // The list of choices is empty and the last thing in it.
+        let before = head.strip_suffix(b"[]}").unwrap_or(&head);
+        [b"data: ", before, &choice, b"]}\n\n"].concat()
+    }
+
     /// The events that end the stream as a model ends it that has reached its `max_tokens`: each of `choices` with
     /// `finish_reason: "length"`, the usage (input, output) for a caller who asked for it, and `[DONE]`.
     pub fn end(&self, call: Call, choices: u64, usage: Option<(u64, u64)>) -> Vec<u8> {

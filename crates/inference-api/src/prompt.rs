@@ -32,19 +32,33 @@ pub enum TextInput<'a> {
 /// A conversation.
 #[derive(Debug)]
 pub struct ChatInput<'a> {
-    /// The messages, when each is a role and a text; `None` when one carries tool calls or anything but text.
+    /// The messages, when each is a role, a text and calls of functions; `None` when one carries anything else.
     pub turns: Option<Vec<Turn<'a>>>,
     /// Parts that are not text: pictures, sound, files.
     pub media: u64,
     messages: &'a [u8],
     tools: Option<&'a [u8]>,
+    bars_tools: bool,
 }
 
-/// One message that is text.
+/// One message that is text and calls.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Turn<'a> {
     pub role: Cow<'a, str>,
     pub content: Cow<'a, str>,
+    /// The functions it called.
+    pub calls: Vec<CalledFunction<'a>>,
+    /// The call it is the result of.
+    pub answers: Option<Cow<'a, str>>,
+}
+
+/// A call of a function in an earlier message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CalledFunction<'a> {
+    pub id: Cow<'a, str>,
+    pub name: Cow<'a, str>,
+    /// JSON.
+    pub arguments: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +69,26 @@ struct WireMessage<'a> {
     content: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_call_id: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct WireCall<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    function: WireFunction<'a>,
+}
+
+#[derive(Deserialize)]
+struct WireFunction<'a> {
+    #[serde(borrow)]
+    name: &'a RawValue,
+    #[serde(borrow)]
+    arguments: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -80,7 +114,7 @@ impl<'a> PromptInput<'a> {
         match call {
             Call::Chat => {
                 let tools = facts.tools_span.clone().and_then(|span| body.get(span));
-                chat(input, tools).map(Self::Chat)
+                chat(input, tools).map(|chat| Self::Chat(ChatInput { bars_tools: facts.bars_tools, ..chat }))
             }
             Call::Completion | Call::Embedding | Call::ImageGeneration => texts(input).map(Self::Texts),
             Call::Rerank => {
@@ -101,6 +135,14 @@ impl ChatInput<'_> {
     pub fn tools(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(self.tools?).ok()
     }
+
+    /// The tools that the embedded engine shows its model: none where none may be called. `None`: it refuses them.
+    pub fn shown_tools(&self) -> Option<Vec<serde_json::Value>> {
+        match self.tools.filter(|_| !self.bars_tools) {
+            Some(tools) => serde_json::from_slice(tools).ok(),
+            None => Some(Vec::new()),
+        }
+    }
 }
 
 fn chat<'a>(input: &'a [u8], tools: Option<&'a [u8]>) -> Option<ChatInput<'a>> {
@@ -113,15 +155,27 @@ fn chat<'a>(input: &'a [u8], tools: Option<&'a [u8]>) -> Option<ChatInput<'a>> {
             Some(content) => content_of(content)?,
         };
         media += others;
-        let calls = message.tool_calls.is_some_and(|calls| !matches!(calls.get(), "null" | "[]"));
-        if calls || others > 0 {
-            turns = None;
-        }
-        if let Some(turns) = &mut turns {
-            turns.push(Turn { role, content });
+        let calls = calls(message.tool_calls);
+        let answers = message.tool_call_id.and_then(text);
+        match (&mut turns, calls) {
+            (Some(turns), Some(calls)) if others == 0 => turns.push(Turn { role, content, calls, answers }),
+            _ => turns = None,
         }
     }
-    Some(ChatInput { turns, media, messages: input, tools })
+    Some(ChatInput { turns, media, messages: input, tools, bars_tools: false })
+}
+
+/// `None`: something else than functions is called.
+fn calls(raw: Option<&RawValue>) -> Option<Vec<CalledFunction<'_>>> {
+    let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Some(Vec::new()) };
+    let wire: Vec<WireCall<'_>> = serde_json::from_str(raw.get()).ok()?;
+    wire.into_iter().map(called).collect()
+}
+
+fn called(call: WireCall<'_>) -> Option<CalledFunction<'_>> {
+    call.kind.is_none_or(|kind| kind.get() == "\"function\"").then_some(())?;
+    let (id, name, arguments) = (text(call.id)?, text(call.function.name)?, text(call.function.arguments)?);
+    Some(CalledFunction { id, name, arguments })
 }
 
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
@@ -223,8 +277,12 @@ mod tests {
             r#"[{"role":"system"},{"role":"user","content":[{"type":"text","text":"a\n"},{"type":"text","text":"b"}]},{"role":"user","content":"\u00e9","name":"x"}]"#,
         )
         .unwrap();
-        let turn =
-            |role: &'static str, content: &'static str| Turn { role: role.into(), content: content.into() };
+        let turn = |role: &'static str, content: &'static str| Turn {
+            role: role.into(),
+            content: content.into(),
+            calls: Vec::new(),
+            answers: None,
+        };
         assert_eq!(
             chat.turns.as_deref(),
             Some([turn("system", ""), turn("user", "a\nb"), turn("user", "é")].as_slice())
@@ -238,7 +296,36 @@ mod tests {
         assert!(
             call.turns.is_none() && call.media == 0 && call.messages().unwrap()[0]["tool_calls"].is_array()
         );
+        let custom = r#"[{"role":"assistant","tool_calls":[{"id":"1","type":"custom","custom":{"name":"f","input":"x"}}]}]"#;
+        assert!(read_chat(custom).unwrap().turns.is_none());
         assert!(read_chat(r#"[{"role":7,"content":"x"}]"#).is_none() && read_chat("{}").is_none());
+    }
+
+    #[test]
+    fn calls_of_functions_and_their_results_are_read() {
+        let chat = read_chat(
+            r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},{"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"x"}]}]"#,
+        )
+        .unwrap();
+        let [said, result] = chat.turns.unwrap().try_into().unwrap();
+        assert_eq!((said.role, said.content, said.answers), ("assistant".into(), "".into(), None));
+        let called = CalledFunction { id: "1".into(), name: "f".into(), arguments: "{\"a\":1}".into() };
+        assert_eq!(said.calls, [called]);
+        assert_eq!((result.content, result.answers), ("x".into(), Some("1".into())));
+    }
+
+    #[test]
+    fn tools_are_shown_unless_none_may_be_called() {
+        let shown = |choice: &str| {
+            let body = format!("{{\"model\":\"m\",\"messages\":[],\"tools\":[1]{choice}}}");
+            match read(Call::Chat, body.leak())? {
+                PromptInput::Chat(chat) => chat.shown_tools(),
+                PromptInput::Texts(_) | PromptInput::Pairs { .. } => None,
+            }
+        };
+        assert_eq!(shown(""), Some(vec![1.into()]));
+        assert_eq!(shown(",\"tool_choice\":\"auto\""), Some(vec![1.into()]));
+        assert_eq!(shown(",\"tool_choice\":\"none\""), Some(Vec::new()));
     }
 
     #[test]

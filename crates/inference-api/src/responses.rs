@@ -8,7 +8,7 @@
 //!
 //! Source of both shapes: OpenAI's OpenAPI description (`CreateResponse`, `Response`, `ResponseStreamEvent`,
 //! `CreateChatCompletionRequest`, `CreateChatCompletionResponse`, `CreateChatCompletionStreamResponse`). What it must not
-//! know: who asks, which engine answers, what earlier responses were.
+//! know: who asks, which engine answers, what earlier responses were, other than what a caller hands in of them.
 //!
 //! | in Responses | in chat completions |
 //! |---|---|
@@ -36,6 +36,8 @@
 //! - an answer and a stream are made by the same code, so the response that ends a stream is the one a plain answer
 //!   gives, ids included;
 //! - every event is one line of `data`, whatever line breaks the request had between its tokens;
+//! - a conversation that goes on from what was kept of it ([`kept_input`], [`output_items`], [`to_chat_after`]) is the one that
+//!   would be had by sending all of it again;
 //! - what [`of_chat`] accepts [`to_chat`] accepts, and from there nothing changes any more.
 
 mod answer_to_chat;
@@ -43,17 +45,23 @@ mod conversation;
 mod echo;
 mod events;
 mod items;
+mod kept;
+mod list;
 mod of_chat;
 mod output;
 mod request;
 mod response;
+mod state;
 mod stream;
 mod stream_to_chat;
 mod tools;
 
 pub use answer_to_chat::answer_to_chat;
 pub use echo::Echo;
+pub use kept::kept_input;
+pub use list::{ItemsAsked, ItemsMistake, item_page};
 pub use of_chat::of_chat;
-pub use request::to_chat;
-pub use stream::{StreamOfChat, answer_of_chat};
+pub use request::{is_include, to_chat, to_chat_after};
+pub use state::{State, StateWish, Stored, output_items};
+pub use stream::{StreamOfChat, Told, answer_of_chat, told_of_chat};
 pub use stream_to_chat::StreamToChat;

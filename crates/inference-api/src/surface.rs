@@ -10,7 +10,7 @@ pub enum Surface {
     Embeddings,
     /// Anthropic's Messages.
     Messages,
-    /// OpenAI's Responses, without state.
+    /// OpenAI's Responses.
     Responses,
     /// Documents in the order of how well they answer a query, in the shape that Cohere and Jina share.
     Rerank,

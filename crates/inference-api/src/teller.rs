@@ -30,6 +30,11 @@ impl Surface {
             Words::Responses => responses::to_chat(body).map(Bytes::from),
         }
     }
+
+    /// Whether its requests can go on from responses that were kept.
+    pub fn has_state(self) -> bool {
+        self.words() == Words::Responses
+    }
 }
 
 impl ErrorBody<'_> {
@@ -56,6 +61,8 @@ pub struct Teller {
     told: Told,
     /// Bytes of text that were said so far, where they may have to be said again.
     held: usize,
+    /// The response that was told whole, if it is to be stored.
+    stored: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -80,7 +87,24 @@ impl Teller {
             Words::Messages => Told::Messages { model: model.to_owned(), stream: None },
             Words::Responses => Told::Responses { echo: Box::new(responses::Echo::of(body)), stream: None },
         };
-        Self { told, held: 0 }
+        Self { told, held: 0, stored: None }
+    }
+
+    /// Besides, what a response is told of the state it is part of.
+    pub fn with_state(mut self, state: responses::State) -> Self {
+        if let Told::Responses { echo, .. } = &mut self.told {
+            **echo = std::mem::take(&mut **echo).with_state(state);
+        }
+        self
+    }
+
+    /// The response as it was told at its end, if it says there that it is stored: so it has to be before the end is handed
+    /// out. Once.
+    pub fn take_stored(&mut self) -> Option<Bytes> {
+        match &mut self.told {
+            Told::Responses { stream: Some(stream), .. } => stream.take_stored().map(Bytes::from),
+            _ => self.stored.take(),
+        }
     }
 
     /// Whether the engine's bytes are the caller's.
@@ -89,11 +113,16 @@ impl Teller {
     }
 
     /// A whole answer. `None`: it has to be translated and is not what an engine answers.
-    pub fn whole(&self, answer: Bytes) -> Option<Bytes> {
+    pub fn whole(&mut self, answer: Bytes) -> Option<Bytes> {
         match &self.told {
             Told::AsItCame => Some(answer),
             Told::Messages { model, .. } => messages::answer_of_chat(&answer, model).map(Bytes::from),
-            Told::Responses { echo, .. } => responses::answer_of_chat(&answer, echo).map(Bytes::from),
+            Told::Responses { echo, .. } => {
+                let responses::Told { response, stored } = responses::told_of_chat(&answer, echo)?;
+                let response = Bytes::from(response);
+                self.stored = stored.then(|| response.clone());
+                Some(response)
+            }
         }
     }
 

@@ -8,3 +8,5 @@ mod fuzz;
 mod messages;
 #[path = "it/responses.rs"]
 mod responses;
+#[path = "it/text_walk.rs"]
+mod text_walk;

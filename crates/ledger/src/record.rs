@@ -6,7 +6,7 @@
 
 use hermetic_diagnostics::{Code, Diagnose};
 use hermetic_digest::Digest;
-use hermetic_ids::{BatchId, FileId, KeyId, ModelName, RequestId};
+use hermetic_ids::{BatchId, FileId, KeyId, ModelName, RequestId, ResponseId};
 use serde::{Deserialize, Serialize};
 
 mod batch;
@@ -15,6 +15,7 @@ mod decision;
 mod limit;
 mod release;
 mod request;
+mod response;
 
 pub use batch::{BatchCreated, BatchEnded, BatchLine, FileCreated};
 pub use caller::{Credential, Extent, IdentityRefused, Owner};
@@ -25,6 +26,7 @@ pub use request::{
     ATTEMPTS_MAX, Attempt, AttemptOutcome, CountedBy, Outcome, PromptTokens, RequestAdmitted, RequestRefused,
     RequestSettled, Usage, Verdict,
 };
+pub use response::StoredResponse;
 
 /// Largest leaf in bytes: entry bundles prefix each entry with a 16-bit length (C2SP tlog-tiles, "Log entries").
 pub const RECORD_BYTES_MAX: usize = 65_535;
@@ -200,6 +202,14 @@ pub enum Event {
     #[serde(rename = "file.deleted")]
     FileDeleted {
         file: FileId,
+        /// Who asked for it; absent when its time was over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Credential>,
+    },
+    /// A stored response was deleted by whom it belongs to, or because its time was over. Written before it is.
+    #[serde(rename = "response.deleted")]
+    ResponseDeleted {
+        response: ResponseId,
         /// Who asked for it; absent when its time was over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Credential>,

@@ -59,7 +59,8 @@ pub struct When {
 }
 
 impl When {
-    pub(crate) fn matches(&self, facts: &Facts<'_>) -> bool {
+    /// Whether it speaks of a request of which this is known.
+    pub fn matches(&self, facts: &Facts<'_>) -> bool {
         let one_of = |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
         one_of(&self.subjects, facts.subject)
             && one_of(&self.projects, facts.project)

@@ -1,7 +1,7 @@
 //! Rows in SQLite behind the seam PostgreSQL will use.
 //!
 //! What it is for: everything that is looked up by more than a digest: the import journal, releases and their
-//! artifacts, labels, API keys, revoked tokens, files and batches, the monotonic floor. One module per noun, each with its row types and its queries.
+//! artifacts, labels, API keys, revoked tokens, files and batches, stored responses, the monotonic floor. One module per noun, each with its row types and its queries.
 //! What it must not know: what rows are for. Whether a release may be promoted is the registry's question.
 //!
 //! Invariants:
@@ -25,6 +25,7 @@ mod imports;
 mod labels;
 mod migrations;
 mod releases;
+mod responses;
 mod revoked_tokens;
 mod row;
 
@@ -35,6 +36,7 @@ pub use files::{FileRow, Listing};
 pub use imports::{ImportRow, ImportState};
 pub use labels::{HeldLabel, LabelMove};
 pub use releases::{ArtifactFile, ArtifactRow, ReleaseRow};
+pub use responses::ResponseRow;
 pub use revoked_tokens::{RevokedToken, RevokedTokenRow};
 
 /// How long a writer waits for another process to finish its transaction before it gives up.

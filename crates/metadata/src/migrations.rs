@@ -4,7 +4,7 @@ use crate::MetadataError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the database's `user_version` counts how many have been applied.
-const STEPS: &[&str] = &[SUPPLY, API_KEYS, CREDENTIALS, BATCHES];
+const STEPS: &[&str] = &[SUPPLY, API_KEYS, CREDENTIALS, BATCHES, RESPONSES];
 
 const SUPPLY: &str = "
 CREATE TABLE generation (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
@@ -154,6 +154,20 @@ CREATE TABLE batches (
 ) STRICT;
 CREATE INDEX batches_of_project ON batches (project, seq);
 CREATE INDEX batches_that_run ON batches (seq) WHERE ended_unix_ms IS NULL;
+";
+
+const RESPONSES: &str = "
+-- Stored responses: whose, and which one each goes on from. What they say lies sealed beside the database.
+CREATE TABLE responses (
+    id TEXT NOT NULL PRIMARY KEY,
+    project TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    previous TEXT,
+    bytes INTEGER NOT NULL,
+    created_unix_ms INTEGER NOT NULL,
+    expires_unix_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX responses_by_end ON responses (expires_unix_ms);
 ";
 
 /// Applies the steps this database has not seen, each in its own transaction.

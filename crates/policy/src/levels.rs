@@ -76,6 +76,11 @@ impl Levels {
         listed(&self.names)
     }
 
+    /// The higher of two levels of data, each as it was stated or not.
+    pub fn higher<'n>(&self, one: Option<&'n str>, other: Option<&'n str>) -> Option<&'n str> {
+        if self.of_request(other) > self.of_request(one) { other } else { one }
+    }
+
     fn rank(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|known| known.as_str() == name)
     }
@@ -114,6 +119,16 @@ mod tests {
         assert_eq!((levels.of_request(None), levels.of_reader(None)), (1, 1));
         assert_eq!((levels.of_request(Some("high")), levels.of_reader(Some("high"))), (2, 2));
         assert_eq!((levels.of_request(Some("?")), levels.of_reader(Some("?"))), (2, 0));
+    }
+
+    #[test]
+    fn the_higher_of_two_levels_is_never_below_either() {
+        let levels = Levels::new(names(&["low", "mid", "high"]), &"mid".parse().unwrap()).unwrap();
+        let stated = [None, Some("low"), Some("mid"), Some("high"), Some("?")];
+        for (one, other) in stated.iter().flat_map(|one| stated.iter().map(move |other| (*one, *other))) {
+            let higher = levels.of_request(levels.higher(one, other));
+            assert_eq!(higher, levels.of_request(one).max(levels.of_request(other)), "{one:?} {other:?}");
+        }
     }
 
     #[test]

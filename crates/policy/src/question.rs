@@ -37,10 +37,12 @@ pub enum Action {
     Explain,
     /// To have requests answered later, from a file: asked besides the surface's own action, for each of its lines.
     Batch,
+    /// To have responses kept, for being looked at and gone on from: asked besides the surface's own action.
+    Store,
 }
 
 impl Action {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
@@ -53,6 +55,7 @@ impl Action {
         Self::ImageEdits,
         Self::Explain,
         Self::Batch,
+        Self::Store,
     ];
 
     /// As written in policies and records.
@@ -70,6 +73,7 @@ impl Action {
             Self::ImageEdits => "images.edits",
             Self::Explain => "explain",
             Self::Batch => "batch",
+            Self::Store => "store",
         }
     }
 
@@ -89,13 +93,14 @@ impl Action {
             | Self::ImageGenerations
             | Self::ImageEdits
             | Self::Explain
-            | Self::Batch => false,
+            | Self::Batch
+            | Self::Store => false,
         }
     }
 
     /// Whether policies count it as `infer`.
     pub fn is_surface(self) -> bool {
-        !matches!(self, Self::Explain | Self::Batch)
+        !matches!(self, Self::Explain | Self::Batch | Self::Store)
     }
 }
 

@@ -65,7 +65,7 @@ fn covers(wider: &Policy, policy: &Policy) -> bool {
         wide.iter().any(|wide| {
             wide == narrow
                 || match name(wide).as_str() {
-                    "infer" => !matches!(narrow_name.as_str(), "explain" | "batch"),
+                    "infer" => !matches!(narrow_name.as_str(), "explain" | "batch" | "store"),
                     "generate" => generates(),
                     _ => false,
                 }

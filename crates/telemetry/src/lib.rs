@@ -8,6 +8,7 @@
 
 mod batches;
 mod gateway;
+mod guard;
 mod identity;
 mod limits;
 mod logging;
@@ -19,6 +20,7 @@ pub use batches::BatchMetrics;
 pub use gateway::{
     CountedByLabel, GatewayMetrics, OutcomeLabel, SettledRequest, SurfaceLabel, TokenDirection,
 };
+pub use guard::GuardMetrics;
 pub use identity::IdentityMetrics;
 pub use limits::LimitMetrics;
 pub use logging::{LogError, LogFormat, LogLevelHandle, start_logging};

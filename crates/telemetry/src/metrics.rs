@@ -2,6 +2,7 @@
 
 use crate::batches::BatchMetrics;
 use crate::gateway::GatewayMetrics;
+use crate::guard::GuardMetrics;
 use crate::identity::IdentityMetrics;
 use crate::limits::LimitMetrics;
 use crate::routing::RoutingMetrics;
@@ -23,6 +24,7 @@ pub struct Metrics {
     pub reload: ReloadMetrics,
     pub limits: LimitMetrics,
     pub batches: BatchMetrics,
+    pub guard: GuardMetrics,
     pub identity: IdentityMetrics,
     pub routing: RoutingMetrics,
     pub shared_counters: Arc<SharedCountersMetrics>,
@@ -59,10 +61,11 @@ impl Metrics {
         let reload = ReloadMetrics::register(&mut registry);
         let limits = LimitMetrics::register(&mut registry);
         let batches = BatchMetrics::register(&mut registry);
+        let guard = GuardMetrics::register(&mut registry);
         let identity = IdentityMetrics::register(&mut registry);
         let routing = RoutingMetrics::register(&mut registry);
         let shared_counters = Arc::new(SharedCountersMetrics::register(&mut registry));
-        Self { registry, gateway, reload, limits, batches, identity, routing, shared_counters }
+        Self { registry, gateway, reload, limits, batches, guard, identity, routing, shared_counters }
     }
 
     /// The text a scraper reads.

@@ -14,15 +14,20 @@
 //! - nothing a caller sent is kept: the tables are made from the model file alone;
 //! - any text is counted in time that grows with its length (a word of a megabyte included), and counting stops soon
 //!   after a given cap is passed;
-//! - control tokens come from the template alone: a message that spells one is counted as the text it is.
+//! - control tokens come from the template alone: a message, a tool or a call that spells one is counted as the text it
+//!   is.
 
 mod bound;
 mod bpe;
 mod byte_text;
+mod calls;
+mod conversation;
 mod error;
+mod forged;
 mod gguf;
 mod hugging_face;
 mod normal;
+mod python_json;
 mod reader;
 mod special;
 mod split;
@@ -32,7 +37,9 @@ mod unicode;
 mod word_piece;
 
 pub use bound::bytes_bound;
+pub use calls::{CALL_ARGUMENTS, CALL_CLOSING, CALL_NAME, CALL_OPENING};
+pub use conversation::{Conversation, FunctionCall, Message};
 pub use error::{CountError, TokenizerError};
 pub use hugging_face::HuggingFaceFiles;
-pub use template::{ChatTemplate, Message, Piece, Rendered, TemplateError};
+pub use template::{ChatTemplate, Piece, Rendered, TemplateError};
 pub use tokenizer::{Cap, Tokenizer};

@@ -1,11 +1,12 @@
 //! A model's tokenizer, as far as counting goes.
 
 use crate::bpe::{Bpe, Scratch};
+use crate::conversation::Conversation;
 use crate::error::CountError;
 use crate::normal::composed;
 use crate::special::{Part, Specials};
 use crate::split::Split;
-use crate::template::{ChatTemplate, Message, Rendered};
+use crate::template::{ChatTemplate, Rendered};
 use crate::word_piece::WordPiece;
 use std::borrow::Cow;
 
@@ -92,9 +93,9 @@ impl Tokenizer {
     }
 
     /// Tokens of a conversation, put into words by the model's template.
-    pub fn count_chat(&self, messages: &[Message], cap: Cap) -> Result<u64, CountError> {
+    pub fn count_chat(&self, conversation: &Conversation, cap: Cap) -> Result<u64, CountError> {
         let template = self.template.as_ref().ok_or(CountError::NoTemplate)?;
-        let rendered = template.render(messages).map_err(CountError::Template)?;
+        let rendered = template.render(conversation).map_err(CountError::Template)?;
         Ok(self.count_rendered(&rendered, cap))
     }
 

@@ -26,15 +26,7 @@ fn rule(wire: wire::LimitRule) -> Result<Rule, String> {
     let per = wire.per.iter().map(|dimension| dimension.0.parse().map_err(|error| format!("{error}")));
     Ok(Rule {
         name: wire.name.into(),
-        when: When {
-            subjects: wire.when.subjects,
-            teams: wire.when.teams,
-            projects: wire.when.projects,
-            workflows: wire.when.workflows,
-            models: wire.when.models,
-            surfaces: wire.when.surfaces,
-            metadata: wire.when.metadata.into_iter().collect(),
-        },
+        when: when(wire.when),
         per: per.collect::<Result<_, String>>()?,
         cap: unit.parse_quantity(&wire.limit).map_err(|error| error.to_string())?,
         unit,
@@ -48,6 +40,18 @@ fn rule(wire: wire::LimitRule) -> Result<Rule, String> {
         shared: wire.shared,
         currency: wire.currency.map(Into::into),
     })
+}
+
+pub(crate) fn when(wire: wire::LimitWhen) -> When {
+    When {
+        subjects: wire.subjects,
+        teams: wire.teams,
+        projects: wire.projects,
+        workflows: wire.workflows,
+        models: wire.models,
+        surfaces: wire.surfaces,
+        metadata: wire.metadata.into_iter().collect(),
+    }
 }
 
 fn unit(wire: wire::LimitUnit) -> Unit {

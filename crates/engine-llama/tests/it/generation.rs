@@ -4,36 +4,47 @@ use hermetic_engine_llama::{
     Prompt, Sampling, SubmitError, TokenLogprob, Usage,
 };
 
-fn load(slots: u32, queue: usize) -> ChatModel {
+pub(super) fn load(slots: u32, queue: usize) -> ChatModel {
     // One thread each: tests run side by side.
     let options =
         LlamaOptions { slots, queue, context: 1024, threads: 1, ..LlamaOptions::new(models().chat.clone()) };
     ChatModel::load(&options).unwrap()
 }
 
-fn ask(question: &str, max_tokens: u32) -> GenerateRequest {
-    let message = Message { role: "user".into(), content: question.into() };
+pub(super) fn ask(question: &str, max_tokens: u32) -> GenerateRequest {
+    let message = Message::new("user", question);
     GenerateRequest {
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
         max_tokens: Some(max_tokens),
-        ..GenerateRequest::new(Prompt::Chat(vec![message]))
+        ..GenerateRequest::new(Prompt::Chat(vec![message].into()))
     }
 }
 
 #[derive(Debug, Default)]
-struct Answer {
-    text: String,
-    logprobs: Vec<TokenLogprob>,
-    end: Option<(FinishReason, Usage)>,
+pub(super) struct Answer {
+    pub(super) text: String,
+    pub(super) logprobs: Vec<TokenLogprob>,
+    /// Names and arguments.
+    pub(super) calls: Vec<(String, String)>,
+    pub(super) end: Option<(FinishReason, Usage)>,
 }
 
-fn collect_all(mut generation: Generation, choices: usize) -> Vec<Answer> {
+pub(super) fn collect_all(mut generation: Generation, choices: usize) -> Vec<Answer> {
     let mut answers: Vec<Answer> = (0..choices).map(|_| Answer::default()).collect();
     while let Some(event) = generation.next_blocking() {
         match event {
             Event::Text { choice, text, logprobs } => {
                 answers[choice as usize].text.push_str(&text);
                 answers[choice as usize].logprobs.extend(logprobs);
+            }
+            Event::Called { choice, call, name } => {
+                assert_eq!(answers[choice as usize].calls.len(), call as usize);
+                answers[choice as usize].calls.push((name, String::new()));
+            }
+            Event::Arguments { choice, call, text } => {
+                let calls = &mut answers[choice as usize].calls;
+                assert_eq!(calls.len(), call as usize + 1);
+                calls[call as usize].1.push_str(&text);
             }
             Event::Finished { choice, reason, usage } => answers[choice as usize].end = Some((reason, usage)),
             Event::Failed { error, .. } => panic!("{error}"),
@@ -42,7 +53,7 @@ fn collect_all(mut generation: Generation, choices: usize) -> Vec<Answer> {
     answers
 }
 
-fn answer(model: &ChatModel, request: &GenerateRequest) -> Answer {
+pub(super) fn answer(model: &ChatModel, request: &GenerateRequest) -> Answer {
     collect_all(model.generate(request).unwrap(), 1).pop().unwrap()
 }
 

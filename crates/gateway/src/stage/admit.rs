@@ -99,6 +99,7 @@ pub(crate) fn admit(thread: &Thread, queued: Queued) -> Admitting {
             policy_commit: policy_commit(reserved.permit.revision()),
             facts: facts(&question),
             batch: asked.accepted.batch_line(),
+            continues: asked.continues(),
         }),
     };
     // From here on the record may be durable, so what is held is charged unless it is known what was used.

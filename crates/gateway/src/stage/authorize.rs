@@ -6,6 +6,7 @@ use crate::refusal::{RefusalKind, Refused};
 use crate::routing::{Route, RoutingTable};
 use crate::stage::read::Asked;
 use crate::stage::record::put_on_record;
+use crate::stored::{self, StateRefusal};
 use hermetic_diagnostics::Diagnose;
 use hermetic_identity::Authenticated;
 use hermetic_inference_api::Surface;
@@ -24,7 +25,7 @@ pub(crate) struct Permitted {
 /// Names suggested for a model that is not known.
 const SUGGESTIONS: usize = 3;
 
-pub(crate) async fn authorize(thread: &Thread, asked: Asked) -> Result<Permitted, Refused> {
+pub(crate) async fn authorize(thread: &Thread, mut asked: Asked) -> Result<Permitted, Refused> {
     let request = asked.accepted.request;
     let authorizer = &thread.shared.authorizer;
     authorizer
@@ -43,8 +44,13 @@ pub(crate) async fn authorize(thread: &Thread, asked: Asked) -> Result<Permitted
         let allowed = authorizer.decide(&question::question(&asked.who, may_know, route, said)).is_ok();
         explanation.decided(allowed, &decided);
     }
+    // Whether the response is kept is asked behind that, about the same model.
+    let decided = decided.and_then(|permit| Ok((permit, stored::decide(thread, &asked, route)?)));
     match decided {
-        Ok(permit) => Ok(Permitted { permit, route: Arc::clone(route), asked }),
+        Ok((permit, keeps)) => {
+            asked.keep(keeps);
+            Ok(Permitted { permit, route: Arc::clone(route), asked })
+        }
         Err(kind) => {
             Box::pin(record_refusal(thread, &asked, route, &kind)).await?;
             Err(kind.of(request))
@@ -95,7 +101,9 @@ async fn record_refusal(
     let surface = asked.accepted.surface;
     let question = question::question(&asked.who, (action_of(surface), surface), route, Said::by(asked));
     let (revision, policies) = match kind {
-        RefusalKind::Policy(refusal) => (refusal.revision().clone(), refusal.policies().to_vec()),
+        RefusalKind::Policy(refusal) | RefusalKind::State(StateRefusal::StoreNotPermitted(refusal)) => {
+            (refusal.revision().clone(), refusal.policies().to_vec())
+        }
         _ => (thread.shared.authorizer.revision(), Vec::new()),
     };
     let record = Record {
@@ -118,6 +126,8 @@ async fn record_refusal(
             stream: asked.facts.stream,
             facts: facts(&question),
             batch: asked.accepted.batch_line(),
+            verdicts: Vec::new(),
+            continues: asked.continues(),
         }),
     };
     let recorded = put_on_record(&thread.shared, &record).await;

@@ -7,7 +7,7 @@ use crate::body::AnswerBody;
 use crate::capture::Outgoing;
 use crate::context::Thread;
 use crate::refusal::{RefusalKind, Refused};
-use crate::stage::admit::{Admission, Admitting};
+use crate::stage::admit::{Admission, Admitted, Admitting, InLine};
 use crate::stage::attempts::attempts;
 use crate::stage::call::{Answer, AnswerBytes, CallError};
 use crate::stage::limit::Reserved;
@@ -97,7 +97,7 @@ async fn hand_on(
     let unrecorded = |error| Err(leave_unrecorded(thread, reserved, error));
     match answered {
         Ok(Answer { head, body: AnswerBytes::Whole(body, facts, lease), .. }) => {
-            match admission.in_line().await {
+            match placed(reserved, admission).await {
                 Ok(admitting) => {
                     let plain = whole::Plain { head, body, facts, lease };
                     whole::hand_on(thread, reserved, admitting, plain, reply).await;
@@ -133,6 +133,15 @@ async fn hand_on(
             let _ = reply.send(Err(refused));
         }
     }
+}
+
+/// The admitting record's place in line. Of a request whose response is kept it is durable by then: a start knows by it what
+/// became of a request that left a response behind.
+async fn placed(reserved: &Reserved, admission: &mut Admission) -> Result<InLine, AppendError> {
+    if reserved.asked.is_kept() {
+        return admission.durable().await.map(Admitted::in_line);
+    }
+    admission.in_line().await
 }
 
 /// There is no admitting record, so there is no answer.

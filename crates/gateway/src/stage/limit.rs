@@ -14,6 +14,7 @@ use crate::stage::authorize::{self, Permitted};
 use crate::stage::count::{Counted, MEDIA_TOKENS, PromptCount, count};
 use crate::stage::read::Asked;
 use crate::stage::route::{Routed, can_serve, route};
+use crate::stored;
 use crate::tab::{Tab, to_record};
 use hermetic_diagnostics::Diagnose;
 use hermetic_ids::ModelName;
@@ -70,11 +71,12 @@ pub(crate) async fn reserve(thread: &Thread, counted: Counted) -> Result<Reserve
             }
             Err(denied) => denied,
         };
-        let Some((permit, route_to)) =
+        let Some((permit, keeps, route_to)) =
             denied.other_model().and_then(|other| other_route(thread, &routed, &other))
         else {
             return Err(Box::pin(refuse(thread, &routed, denied)).await);
         };
+        routed.asked.keep(keeps);
         downgraded_from = downgraded_from.or_else(|| Some(routed.route.model.clone()));
         let other = route(thread, Permitted { asked: routed.asked, permit, route: route_to })?;
         // Another model reads the prompt with another vocabulary.
@@ -148,7 +150,7 @@ async fn hold(thread: &Thread, routed: &Routed, most: &Amounts) -> Result<Reserv
 }
 
 /// What is known of the request by the keys that rules look at.
-fn metadata(asked: &Asked, keys: &[String]) -> Vec<(String, String)> {
+pub(crate) fn metadata(asked: &Asked, keys: &[String]) -> Vec<(String, String)> {
     let value_of = |key: &String| {
         // What the credential says of its holder is proved, and wins.
         if let Some(proved) = asked.who.metadata().get(key.as_str()) {
@@ -163,9 +165,9 @@ fn metadata(asked: &Asked, keys: &[String]) -> Vec<(String, String)> {
     keys.iter().filter_map(|key| value_of(key).map(|value| (key.clone(), value))).collect()
 }
 
-/// Another model that is to be asked instead, if the caller may use it and it is to be had. If not, what was refused
-/// stays refused.
-fn other_route(thread: &Thread, routed: &Routed, other: &ModelName) -> Option<(Permit, Arc<Route>)> {
+/// Another model that is to be asked instead, if the caller may use it and it is to be had, and whether its response is kept.
+/// If not, what was refused stays refused.
+fn other_route(thread: &Thread, routed: &Routed, other: &ModelName) -> Option<(Permit, bool, Arc<Route>)> {
     let table = thread.shared.routes.load();
     let route = table.get(other)?;
     if !can_serve(route, routed.asked.accepted.surface) {
@@ -173,7 +175,8 @@ fn other_route(thread: &Thread, routed: &Routed, other: &ModelName) -> Option<(P
     }
     let (who, surface) = (&routed.asked.who, routed.asked.accepted.surface);
     let permit = authorize::permit(thread, who, surface, route, Said::by(&routed.asked)).ok()?;
-    Some((permit, Arc::clone(route)))
+    let keeps = stored::decide(thread, &routed.asked, route).ok()?;
+    Some((permit, keeps, Arc::clone(route)))
 }
 
 /// Puts the refusal on record before the caller learns of it.
@@ -213,6 +216,8 @@ async fn refuse(thread: &Thread, routed: &Routed, denied: LimitRefused) -> Refus
                 record::Facts::default()
             },
             batch: asked.accepted.batch_line(),
+            verdicts: Vec::new(),
+            continues: asked.continues(),
         }),
     };
     match thread.shared.ledger.submit(&record).await {

@@ -5,9 +5,14 @@ use crate::context::Thread;
 use crate::memory::{GRANT_STEP, Purpose};
 use crate::refusal::{RefusalKind, Refused};
 use crate::stage::accept::Accepted;
+use crate::stage::guard::Guarded;
+use crate::stored::{self, Recalled, State};
 use bytes::Bytes;
 use hermetic_identity::Authenticated;
-use hermetic_inference_api::{Form, RequestFacts, RequestMistake, Surface, Teller, TokenTask, messages};
+use hermetic_ids::ResponseId;
+use hermetic_inference_api::{
+    Form, RequestFacts, RequestMistake, Surface, Teller, TokenTask, messages, responses,
+};
 use http::header;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -52,12 +57,36 @@ pub(crate) struct Asked {
     /// As an engine is asked it: the same bytes, where both speak alike.
     pub(crate) body: Bytes,
     pub(crate) facts: RequestFacts,
+    /// Boxed: few requests have guardrails, and all are moved from stage to stage.
+    pub(crate) guarded: Option<Box<Guarded>>,
+    /// What it has to do with stored responses, where those are kept.
+    pub(crate) state: Option<Box<State>>,
 }
 
 impl Asked {
     /// Tells the answer as the caller's surface does.
     pub(crate) fn teller(&self) -> Teller {
-        Teller::of(self.accepted.surface, &self.sent, self.facts.model.as_str())
+        let teller = Teller::of(self.accepted.surface, &self.sent, self.facts.model.as_str());
+        match &self.state {
+            None => teller,
+            Some(state) => teller.with_state(state.told(self.accepted.request)),
+        }
+    }
+
+    /// The response it goes on from, as records name it.
+    pub(crate) fn continues(&self) -> Option<ResponseId> {
+        self.state.as_ref().and_then(|state| state.continues.as_ref()).map(|continued| continued.id)
+    }
+
+    /// Whether its response is to be kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.keeps)
+    }
+
+    pub(crate) fn keep(&mut self, keeps: bool) {
+        if let Some(state) = &mut self.state {
+            state.keeps = keeps;
+        }
     }
 }
 
@@ -71,11 +100,29 @@ pub(crate) async fn read(
         Ok(sent) => sent,
         Err(error) => return Err(RefusalKind::Body(error).of(accepted.request)),
     };
-    understand(thread, accepted, who, (wanted, sent))
+    let recalled = match wanted {
+        Wanted::Answer => recalled(thread, &accepted, &who, &sent).await?,
+        Wanted::TokenCount | Wanted::Tokens(_) => None,
+    };
+    understand(thread, accepted, who, (wanted, sent, recalled))
+}
+
+/// What the request has to do with stored responses. Boxed, as other ways that few requests take.
+async fn recalled(
+    thread: &Thread,
+    accepted: &Accepted,
+    who: &Authenticated,
+    sent: &Bytes,
+) -> Result<Option<Recalled>, Refused> {
+    if !accepted.surface.has_state() {
+        return Ok(None);
+    }
+    let recalled = Box::pin(stored::recall(thread, accepted, who, sent)).await;
+    recalled.map_err(|kind| kind.of(accepted.request))
 }
 
 /// A body that is at hand, in memory that is granted for it like for any other.
-pub(crate) fn taken(
+pub(crate) async fn taken(
     thread: &Thread,
     accepted: Accepted,
     who: Authenticated,
@@ -86,14 +133,16 @@ pub(crate) fn taken(
         Ok(grant) => grant,
         Err(error) => return Err(RefusalKind::Body(CollectError::Memory(error)).of(accepted.request)),
     };
-    understand(thread, accepted, who, (Wanted::Answer, grant.hold(Bytes::from(body))))
+    let sent = grant.hold(Bytes::from(body));
+    let recalled = recalled(thread, &accepted, &who, &sent).await?;
+    understand(thread, accepted, who, (Wanted::Answer, sent, recalled))
 }
 
 fn understand(
     thread: &Thread,
     mut accepted: Accepted,
     who: Authenticated,
-    (wanted, sent): (Wanted, Bytes),
+    (wanted, sent, recalled): (Wanted, Bytes, Option<Recalled>),
 ) -> Result<Asked, Refused> {
     let request = accepted.request;
     let refuse = |kind: RefusalKind| kind.of(request);
@@ -102,7 +151,8 @@ fn understand(
     let body = if accepted.surface.is_translated() {
         // About as long as what was sent, as the one word of a field is as long as the other.
         let mut grant = thread.shared.memory.grant(Purpose::Body, sent.len()).map_err(out_of_memory)?;
-        let body = translated(wanted, accepted.surface, &sent).map_err(mistake)?;
+        let before = recalled.as_ref().map(|recalled| recalled.before.as_slice()).unwrap_or_default();
+        let body = translated(wanted, accepted.surface, (&sent, before)).map_err(mistake)?;
         grant.cover(body.len()).map_err(out_of_memory)?;
         grant.hold(body)
     } else {
@@ -113,12 +163,21 @@ fn understand(
         Wanted::Tokens(task) => about_tokens(thread, &mut accepted, task, &body),
     };
     let facts = facts.map_err(mistake)?;
-    Ok(Asked { accepted, who, sent, body, facts })
+    let state = recalled.map(|recalled| recalled.state);
+    Ok(Asked { accepted, who, sent, body, facts, guarded: None, state })
 }
 
-/// The request as an engine is asked it.
-fn translated(wanted: Wanted, surface: Surface, sent: &Bytes) -> Result<Bytes, RequestMistake> {
+/// The request as an engine is asked it, with what was said before it.
+fn translated(
+    wanted: Wanted,
+    surface: Surface,
+    (sent, before): (&Bytes, &[String]),
+) -> Result<Bytes, RequestMistake> {
     match wanted {
+        Wanted::Answer if !before.is_empty() => {
+            let before: Vec<&str> = before.iter().map(String::as_str).collect();
+            responses::to_chat_after(sent, &before).map(Bytes::from)
+        }
         Wanted::Answer | Wanted::Tokens(_) => surface.translate(sent),
         Wanted::TokenCount => messages::count_tokens_to_chat(sent).map(Bytes::from),
     }

@@ -129,6 +129,7 @@ fn is_worth_it(flow: &Flow<'_>, end: &End) -> bool {
         }
         End::Failed(CollectError::TooLarge { .. })
         | End::Done(_)
+        | End::Guarded(_)
         | End::Full(_)
         | End::ClientLeft
         | End::Cut

@@ -1,16 +1,18 @@
 //! Settle: the record of how a request ended. Durable before the last byte of the answer leaves.
 
-use crate::capture::{Left, Outgoing};
+use crate::capture::{Kept, Left, Outgoing};
 use crate::context::Thread;
 use crate::metrics;
 use crate::refusal::RefusalKind;
 use crate::stage::admit::InLine;
 use crate::stage::limit::Reserved;
 use crate::stage::record::put_on_record;
+use crate::stored;
 use crate::tab::Consumed;
 use bytes::Bytes;
 use hermetic_inference_api::AnswerFacts;
 use hermetic_ledger::record::{Event, Outcome, Record, RequestSettled, Usage};
+use hermetic_ledger_store::Appended;
 use std::time::Duration;
 
 /// Proof that an answer may rest on the settling record, and so on the admitting record before it: without it the last
@@ -52,7 +54,7 @@ pub(crate) struct Ending {
     pub(crate) cut: bool,
 }
 
-/// Keeps the content, where that is configured, then writes the record. `Err`: nothing more of the answer may leave.
+/// Keeps the content, where that is configured, and the response that is to be stored, then writes the record. `Err`: nothing more of the answer may leave.
 pub(crate) async fn settle(
     thread: &Thread,
     reserved: &Reserved,
@@ -73,8 +75,10 @@ pub(crate) async fn settle(
     let charges = reserved.tab.close(&facts, consumed, shared.clock.monotonic());
     let Left { answer, answer_bytes, kept } =
         answer.leave(thread, &reserved.asked, admitting, last.as_ref().map(|last| (status, last))).await;
-    let content_kept = matches!(kept, Ok(true));
-    let unkept = kept.err().map(RefusalKind::Content);
+    let (kept, unkept) = match kept {
+        Ok(kept) => (kept, None),
+        Err(unkept) => (Kept::default(), Some(unkept)),
+    };
     // The caller is not given the rest of an answer that had to be kept and is not.
     let outcome = if unkept.is_some() && last.is_some() { Outcome::Withheld } else { outcome };
     let status = match &unkept {
@@ -100,22 +104,47 @@ pub(crate) async fn settle(
             outcome,
             status,
             usage: Usage { input_tokens: facts.input_tokens, output_tokens: facts.output_tokens },
-            verdicts: Vec::new(),
+            verdicts: reserved
+                .asked
+                .guarded
+                .as_ref()
+                .map(|guarded| guarded.verdicts.take())
+                .unwrap_or_default(),
             answer,
             answer_bytes,
             finish_reason: facts.finish_reason,
             first_byte_ms: first_byte.map(millis),
             total_ms: millis(total),
-            content_kept,
+            content_kept: kept.content,
             charges,
             cut,
             attempts: reserved.course.borrow().attempts(),
+            stored: kept.stored,
         }),
     };
-    let waiting_since = shared.clock.monotonic();
-    let appended = put_on_record(shared, &record).await.map_err(RefusalKind::Ledger)?;
-    shared.metrics.gateway.ledger_waited(shared.clock.monotonic().saturating_sub(waiting_since));
+    let appended = append(thread, reserved, &record, kept).await?;
     unkept.map_or(Ok(Settled { admitted: admitting.leaf(), leaf: appended.index }), Err)
+}
+
+/// A response that was kept and does not come on record is taken away again.
+async fn append(
+    thread: &Thread,
+    reserved: &Reserved,
+    record: &Record,
+    kept: Kept,
+) -> Result<Appended, RefusalKind> {
+    let shared = &thread.shared;
+    let waiting_since = shared.clock.monotonic();
+    let appended = put_on_record(shared, record).await;
+    shared.metrics.gateway.ledger_waited(shared.clock.monotonic().saturating_sub(waiting_since));
+    match (appended, kept.stored) {
+        (Ok(appended), _) => Ok(appended),
+        (Err(error), None) => Err(RefusalKind::Ledger(error)),
+        (Err(error), Some(stored)) => {
+            Box::pin(stored::forget(thread, &reserved.asked, stored)).await;
+            Err(RefusalKind::Ledger(error))
+        }
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

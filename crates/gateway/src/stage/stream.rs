@@ -14,7 +14,9 @@ use crate::stage::admit::Admitted;
 use crate::stage::attempts::usage;
 use crate::stage::call::{AnswerHead, CallError, Opened, Patience};
 use crate::stage::exchange::Reply;
+use crate::stage::guard::GuardRefusal;
 use crate::stage::limit::Reserved;
+use crate::stage::masks::Masks;
 use crate::stage::resume::{Continuation, resume};
 use crate::stage::settle::{Ending, settle};
 use crate::stage::silence::{Silence, Silent};
@@ -58,6 +60,8 @@ pub(crate) enum End {
     /// The answer has reached what was held for it; the events that end it, not yet handed on.
     Full(Bytes),
     ClientLeft,
+    /// A guardrail ends it.
+    Guarded(GuardRefusal),
     /// The engine has taken as long as was held for.
     OutOfTime,
     /// The request's own time is over.
@@ -81,6 +85,7 @@ pub(crate) struct Flow<'a> {
     deadline: Option<Instant>,
     /// What of the answer another target could go on from.
     pub(crate) continuation: Continuation,
+    masks: Option<Masks>,
 }
 
 pub(crate) async fn hand_on(
@@ -104,17 +109,19 @@ pub(crate) async fn hand_on(
             Some(end) => break end,
         }
     };
+    let end = flow.end_masks(end).await;
     let cut = matches!(end, End::Full(_));
     if cut {
         flow.facts.finish_reason = Some("length".to_owned());
     }
     let (outcome, last, refusal) = flow.judge(end);
-    let Flow { source, out, facts, mut teller, answer, first_byte, continuation, held: _held, .. } = flow;
+    let Flow { source, out, facts, mut teller, mut answer, first_byte, continuation, held: _held, .. } = flow;
     let last = last.map(|events| match outcome {
         // Also where an engine forgets to say that this was all.
         Outcome::Completed => teller.last_events(events),
         _ => teller.events(events),
     });
+    answer.store(teller.take_stored());
     let facts = continuation.of_the_whole(facts);
     reserved.course.borrow().asked_for(facts.input_tokens);
     let ending = Ending {
@@ -199,6 +206,7 @@ impl<'a> Flow<'a> {
             first_byte: None,
             deadline: reserved.course.borrow().deadline,
             continuation: Continuation::of(reserved),
+            masks: Masks::of(reserved.asked.guarded.as_deref(), reserved.asked.accepted.surface.call()),
         }
     }
 
@@ -327,7 +335,12 @@ impl<'a> Flow<'a> {
         match self.look_at(&event) {
             Look::HandOn => {
                 let begins = self.first_byte.is_none() && event.data().is_some();
-                let told = self.teller.events(self.continuation.pass(event)?);
+                let passed = self.continuation.pass(event)?;
+                let passed = match self.guarded(passed) {
+                    Ok(passed) => passed,
+                    Err(refusal) => return Some(End::Guarded(refusal)),
+                };
+                let told = self.teller.events(passed);
                 if !self.teller.is_verbatim()
                     && let Err(error) = self.cover_held()
                 {
@@ -347,6 +360,39 @@ impl<'a> Flow<'a> {
             Look::Done => Some(End::Done(event.raw)),
             Look::EngineError => Some(End::EngineError(event.raw)),
             Look::Full(end) => Some(End::Full(end)),
+        }
+    }
+
+    /// What guardrails make of events.
+    fn guarded(&mut self, events: Bytes) -> Result<Bytes, GuardRefusal> {
+        match (&mut self.masks, &self.reserved.asked.guarded) {
+            (Some(masks), Some(guarded)) => masks.pass(self.thread, guarded, events),
+            _ => Ok(events),
+        }
+    }
+
+    /// The answer is complete: what guardrails still hold of it leaves before the event that ends it.
+    async fn end_masks(&mut self, end: End) -> End {
+        let complete = match &end {
+            End::Done(_) | End::Full(_) => true,
+            End::Closed(_) => self.facts.finish_reason.is_some(),
+            _ => false,
+        };
+        let (Some(masks), Some(guarded)) = (&mut self.masks, &self.reserved.asked.guarded) else {
+            return end;
+        };
+        if !complete {
+            return end;
+        }
+        match masks.rest(self.thread, guarded) {
+            Ok(rest) if rest.is_empty() => end,
+            Ok(rest) => {
+                let told = self.teller.events(rest);
+                self.answer.update(&told);
+                self.gathered.add(told);
+                self.leave(end).await
+            }
+            Err(refusal) => End::Guarded(refusal),
         }
     }
 
@@ -434,7 +480,7 @@ impl<'a> Flow<'a> {
             }
             End::Failed(CollectError::Memory(_)) => (AttemptOutcome::Abandoned, Ended::Unknown),
             End::Failed(CollectError::TooLarge { .. }) => (AttemptOutcome::Malformed, Ended::Fault),
-            End::ClientLeft | End::Cut => (AttemptOutcome::Abandoned, Ended::Unknown),
+            End::ClientLeft | End::Cut | End::Guarded(_) => (AttemptOutcome::Abandoned, Ended::Unknown),
             End::OutOfTime | End::Late => (AttemptOutcome::Silent, Ended::Unknown),
         };
         self.source.attempt.used(self.continuation.attempt_usage(usage(&self.facts)));
@@ -453,6 +499,7 @@ impl<'a> Flow<'a> {
             End::Full(end) => (Outcome::Completed, Some(end), None),
             End::EngineError(event) => (Outcome::EngineFailed, Some(event), None),
             End::Failed(error) => (error.outcome(), None, Some(RefusalKind::Answer(error))),
+            End::Guarded(refusal) => (Outcome::Withheld, None, Some(RefusalKind::Guard(refusal))),
             End::ClientLeft => (Outcome::ClientLeft, None, None),
             End::Cut => (Outcome::EngineFailed, None, Some(RefusalKind::Draining)),
             End::OutOfTime => {

@@ -7,6 +7,7 @@ use crate::respond;
 use crate::stage::admit::InLine;
 use crate::stage::call::AnswerHead;
 use crate::stage::exchange::Reply;
+use crate::stage::guard::guard_answer;
 use crate::stage::limit::Reserved;
 use crate::stage::settle::{Ending, settle};
 use crate::tab::Consumed;
@@ -68,16 +69,21 @@ fn ending_of(
         consumed,
         cut: false,
     };
-    let teller = reserved.asked.teller();
+    let mut teller = reserved.asked.teller();
     let told = if consumed == Consumed::Answer {
         let within = reserved.tab.admits_answer(&body, &ending.facts).map_err(RefusalKind::Overrun);
-        within.and_then(|()| teller.whole(body).ok_or(RefusalKind::NoAnswer))
+        let guarded = within.and_then(|()| guard_answer(thread, &reserved.asked, body));
+        guarded.and_then(|body| teller.whole(body).ok_or(RefusalKind::NoAnswer))
     } else {
         let request = reserved.asked.accepted.request.to_string();
         Ok(teller.rejection(body, status.as_u16(), &request))
     };
     match told {
-        Ok(told) => (Ending { last: Some(told.clone()), ..ending }, Ok(told)),
+        Ok(told) => {
+            let mut ending = Ending { last: Some(told.clone()), ..ending };
+            ending.answer.store(teller.take_stored());
+            (ending, Ok(told))
+        }
         Err(kind) => {
             let status = kind.status().as_u16();
             (Ending { outcome: Outcome::Withheld, status, last: None, ..ending }, Err(kind))

@@ -12,8 +12,8 @@ use arc_swap::ArcSwap;
 use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_gateway::{
-    BatchOptions, CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Limiting, ModelKind, PageLookup,
-    RoutingTable, Salt, Target, commit, recover,
+    BatchOptions, CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Guarding, Limiting, ModelKind,
+    PageLookup, RoutingTable, Salt, Target, commit, recover,
 };
 use hermetic_identity::{Identity, Keys};
 use hermetic_ids::RequestId;
@@ -39,8 +39,8 @@ fn killed_runner() {
     let clock = Clock::manual(NOW);
     let ledger = open_ledger(&place);
     let commitments = CommitmentSecret::from_bytes(&SECRET);
-    recover(&ledger, place.join("counters.json"), &commitments, &clock).unwrap();
     let metadata = Metadata::open(&place.join("metadata.sqlite")).unwrap();
+    recover(&ledger, place.join("counters.json"), &commitments, &clock, &metadata).unwrap();
     let options = BatchOptions { in_flight_per_batch: IN_FLIGHT, ..BatchOptions::default() };
     let target = Arc::new(Target::unix(place.join("engine.sock")));
     let running = Gateway::new(GatewayParts {
@@ -56,6 +56,7 @@ fn killed_runner() {
             planned("engine", &target),
         )]))),
         limiting: Arc::new(Limiting::none()),
+        guarding: Arc::new(Guarding::new(CommitmentSecret::from_bytes(&SECRET))),
         ledger: ledger.clone(),
         connector: Connector::new(AllowList::loopback()),
         clock,
@@ -63,6 +64,7 @@ fn killed_runner() {
         commitments,
         capture: None,
         batches: Some(open(&place, metadata, options)),
+        responses: None,
         pages: PageLookup::none(),
     })
     .start()
@@ -197,7 +199,8 @@ fn check(root: &Path, total: usize, results: &[(String, Value)]) -> usize {
     assert!(results.iter().all(|(id, result)| said(result) == id), "each its own answer");
     let ledger = open_ledger(root);
     let commitments = CommitmentSecret::from_bytes(&SECRET);
-    recover(&ledger, root.join("counters.json"), &commitments, &Clock::manual(NOW)).unwrap();
+    let metadata = Metadata::open(&root.join("metadata.sqlite")).unwrap();
+    recover(&ledger, root.join("counters.json"), &commitments, &Clock::manual(NOW), &metadata).unwrap();
     let (mut line_of, mut settled): (HashMap<RequestId, u64>, HashMap<RequestId, Vec<RequestSettled>>) =
         Default::default();
     let mut ends = 0;

@@ -6,7 +6,7 @@ use crate::site::{Site, planned, route};
 use hermetic_gateway::{CountSource, Counting, EngineCount, ModelKind, Route, RoutingTable};
 use hermetic_gguf::{Array, Header, Value};
 use hermetic_ledger::record::{CountedBy, Event, PromptTokens};
-use hermetic_tokenizer::Tokenizer;
+use hermetic_tokenizer::{Cap, Conversation, FunctionCall, Message, Tokenizer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -94,6 +94,29 @@ async fn a_prompt_is_counted_by_the_models_own_tokenizer_and_that_is_on_record()
     assert_eq!(counted(own(false, 4096), COMPLETIONS, texts).await, by_tokenizer(5));
     let tokens = r#"{"model":"embed-model","input":[[1,2,3],[4]]}"#;
     assert_eq!(counted(own(false, 4096), EMBEDDINGS, tokens).await, by_tokenizer(4));
+}
+
+/// The same words as the embedded engine: calls and results as text, tools unless none may be called.
+#[tokio::test]
+async fn tools_and_calls_are_counted_in_the_words_the_engine_reads() {
+    let tool = r#"{"type":"function","function":{"name":"ab"}}"#;
+    let call = r#"{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"ab","arguments":"{}"}}]}"#;
+    let result = r#"{"role":"tool","tool_call_id":"1","content":"ab"}"#;
+    let tools: Vec<serde_json::Value> = vec![serde_json::from_str(tool).unwrap()];
+    let called = Message { calls: vec![FunctionCall::new("1", "ab", "{}")], ..Message::new("assistant", "") };
+    let messages = vec![
+        Message::new("user", "ab"),
+        called,
+        Message { answers: Some("1".into()), ..Message::new("tool", "ab") },
+    ];
+    for (choice, tools) in [("\"auto\"", tools), ("\"none\"", Vec::new())] {
+        let body = format!(
+            r#"{{"model":"chat-model","messages":[{{"role":"user","content":"ab"}},{call},{result}],"tools":[{tool}],"tool_choice":{choice}}}"#
+        );
+        let conversation = Conversation { messages: messages.clone(), tools };
+        let expected = tokenizer().count_chat(&conversation, Cap::none()).unwrap();
+        assert_eq!(counted(own(false, 4096), CHAT, &body).await, by_tokenizer(expected), "{choice}");
+    }
 }
 
 #[tokio::test]

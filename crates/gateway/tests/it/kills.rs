@@ -12,8 +12,8 @@ use bytes::Bytes;
 use hermetic_clock::Clock;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_gateway::{
-    CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Limiting, LimitsOnRecord, ModelKind, PageLookup,
-    RoutingTable, Target, recover,
+    CommitmentSecret, Gateway, GatewayOptions, GatewayParts, Guarding, Limiting, LimitsOnRecord, ModelKind,
+    PageLookup, RoutingTable, Target, recover,
 };
 use hermetic_identity::{Identity, Keys};
 use hermetic_keys::SigningKey;
@@ -83,12 +83,13 @@ fn killed_gateway() {
     let clock = Clock::manual(NOW);
     let ledger = open_ledger(&place);
     let commitments = CommitmentSecret::from_bytes(&SECRET);
-    let mut on_record = recover(&ledger, place.join("counters.json"), &commitments, &clock).unwrap();
+    let metadata = Metadata::open(&place.join("metadata.sqlite")).unwrap();
+    let mut on_record =
+        recover(&ledger, place.join("counters.json"), &commitments, &clock, &metadata).unwrap();
     let limiting = Arc::new(Limiting::new(rules(), HashMap::new(), 1_000));
     limiting.restore(on_record.fold());
     let target = Arc::new(Target::unix(place.join("engine.sock")));
     let policy = PolicyFile { name: "test.cedar".to_owned(), text: POLICY.to_owned() };
-    let metadata = Metadata::open(&place.join("metadata.sqlite")).unwrap();
     let running = Gateway::new(GatewayParts {
         options: GatewayOptions::new("127.0.0.1:0".parse().unwrap()),
         identity: Identity::of_keys(Keys::open(metadata, clock.clone(), Duration::from_secs(10)).unwrap()),
@@ -100,6 +101,7 @@ fn killed_gateway() {
             planned("engine", &target),
         )]))),
         limiting,
+        guarding: Arc::new(Guarding::new(CommitmentSecret::from_bytes(&SECRET))),
         ledger: ledger.clone(),
         connector: Connector::new(AllowList::loopback()),
         clock,
@@ -107,6 +109,7 @@ fn killed_gateway() {
         commitments,
         capture: None,
         batches: None,
+        responses: None,
         pages: PageLookup::none(),
     })
     .start()
@@ -206,7 +209,8 @@ async fn a_budget_survives_kills_without_forgetting_and_without_charging_twice()
     // The last process left requests open as well; the next start settles them.
     let ledger = open_ledger(place);
     let commitments = CommitmentSecret::from_bytes(&SECRET);
-    let on_record = recover(&ledger, place.join("counters.json"), &commitments, &Clock::manual(NOW)).unwrap();
+    let clock = Clock::manual(NOW);
+    let on_record = recover(&ledger, place.join("counters.json"), &commitments, &clock, &metadata).unwrap();
     assert_eq!(on_record.fold().open().count(), 0);
     let records = read(&ledger);
     check(&records, whole);

@@ -8,8 +8,9 @@ use hermetic_connector::{AllowList, Connector};
 use hermetic_content_store::{ContentKey, ContentStore};
 use hermetic_digest::Digest;
 use hermetic_gateway::{
-    CommitmentSecret, Counting, Drained, Gateway, GatewayOptions, GatewayParts, Limiting, ModelKind, Page,
-    PageLookup, Plan, PlanRules, PlanState, PlannedTarget, Route, RouteState, RoutingTable, Running, Target,
+    CommitmentSecret, Counting, Drained, Gateway, GatewayOptions, GatewayParts, Guarding, Limiting,
+    ModelKind, Page, PageLookup, Plan, PlanRules, PlanState, PlannedTarget, Route, RouteState, RoutingTable,
+    Running, Target,
 };
 use hermetic_identity::{
     CertificateRules, Grants, Identity, IssuedKey, KeyRequest, Keys, Owner, RANDOM_BYTES, ThrottleOptions,
@@ -221,6 +222,7 @@ impl Site {
             authorizer: Arc::clone(&site.authorizer),
             routes: Arc::clone(&site.routes),
             limiting: Arc::new(Limiting::none()),
+            guarding: Arc::new(Guarding::new(CommitmentSecret::from_bytes(&SECRET))),
             ledger,
             connector,
             clock,
@@ -228,6 +230,7 @@ impl Site {
             commitments: CommitmentSecret::from_bytes(&SECRET),
             capture: None,
             batches: None,
+            responses: None,
             pages: PageLookup::new(|path| {
                 (path == "/manual")
                     .then(|| Page { content_type: "text/html", body: bytes::Bytes::from_static(b"<h1>") })

@@ -84,3 +84,15 @@ fn a_number_in_arguments_becomes_a_text() {
     let text = String::from_utf8(redact(masking(), &mut scratch, &view).text.unwrap()).unwrap();
     assert_eq!(text, r#"{\"card\":\"[CARD]\",\"to\":\"[CARD]\"}"#);
 }
+
+#[test]
+fn what_blocks_is_told_with_the_piece_that_completes_it() {
+    let plan = crate::plans::plan(|name| name.is_in("secret").then_some(hermetic_guard::Action::Block));
+    let mut scratch = plan.scratch();
+    let mut redactor = Redactor::new(Writing::Json);
+    assert_eq!(redactor.push(&plan, &mut scratch, b"here: "), b"here: ");
+    redactor.push(&plan, &mut scratch, b"ghp_16C7e42F292c6912E7710c838347Ae178B4a ");
+    let verdicts = redactor.take_verdicts();
+    assert_eq!(verdicts.len(), 1);
+    assert_eq!((verdicts[0].at, verdicts[0].length), (6, 40));
+}

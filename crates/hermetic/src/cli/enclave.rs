@@ -66,6 +66,11 @@ impl StatePaths {
         self.root.join("batches")
     }
 
+    /// Responses that are kept, sealed.
+    pub(crate) fn responses(&self) -> PathBuf {
+        self.root.join("responses")
+    }
+
     pub(crate) fn identity(&self) -> PathBuf {
         self.root.join("identity")
     }

@@ -8,7 +8,7 @@ use hermetic_config::Capture;
 use hermetic_connector::{AllowList, Connector};
 use hermetic_content_store::{ContentKey, ContentStore};
 use hermetic_diagnostics::Report;
-use hermetic_gateway::{BatchOptions, Batches};
+use hermetic_gateway::{BatchOptions, Batches, StoreOptions, StoredResponses};
 use hermetic_keys::{Secret, SigningKey};
 use hermetic_ledger_store::{Ledger, LedgerOptions};
 use hermetic_metadata::Metadata;
@@ -64,6 +64,26 @@ impl Enclave {
         };
         let key = ContentKey::from_bytes(secret.bytes());
         Ok(Batches::open(&self.paths.batches(), key, self.metadata()?, options)?)
+    }
+
+    /// Responses that are kept, or were: those of before go when their time is over. As with batches, for the process that
+    /// serves alone, once it has settled what those before it left open.
+    pub(crate) fn responses(&self) -> Result<Option<StoredResponses>, Report> {
+        let (settings, folder) = (&self.config.responses, self.paths.responses());
+        if !settings.store && !folder.exists() {
+            return Ok(None);
+        }
+        let secret = Secret::load_or_generate(&self.paths.keys().join("content.pem"))?;
+        let options = StoreOptions {
+            keeps: settings.store,
+            retention: settings.retention,
+            response_bytes_max: usize::try_from(settings.response_bytes_max).unwrap_or(usize::MAX),
+            conversation_bytes_max: settings.conversation_bytes_max,
+            turns_max: settings.turns_max,
+            project_bytes_max: settings.project_bytes_max,
+        };
+        let key = ContentKey::from_bytes(secret.bytes());
+        Ok(Some(StoredResponses::open(&folder, key, self.metadata()?, options)?))
     }
 
     pub(crate) fn metadata(&self) -> Result<Metadata, Report> {

@@ -40,7 +40,7 @@ pub(crate) fn open(
     let counters = usize::try_from(enclave.config.gateway.limits.limit_counters).unwrap_or(usize::MAX);
     let secret = enclave.commitment_secret()?;
     let commitments = CommitmentSecret::from_bytes(secret.bytes());
-    let on_record = recover(ledger, enclave.paths.counters(), &commitments, clock)?;
+    let on_record = recover(ledger, enclave.paths.counters(), &commitments, clock, &enclave.metadata()?)?;
     let limiting = Limiting::new(rules, terms, counters);
     limiting.restore(on_record.fold());
     Ok((limiting, on_record))

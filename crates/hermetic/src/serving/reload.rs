@@ -10,7 +10,7 @@
 use super::models::Models;
 use super::outcome::{Outcome, Verdict};
 use super::policies::Place;
-use super::{Parts, limits, options};
+use super::{Parts, guardrails, limits, options};
 use crate::cli::enclave::{Enclave, StatePaths, levels, read_config_text, read_policies};
 use hermetic_config::{Config, Effect, changes};
 use hermetic_diagnostics::Report;
@@ -126,6 +126,7 @@ impl<'a> Reload<'a> {
         let mut place = self.parts.policies.lock().await;
         let policies = read_policies(config.policy.dir.as_deref(), &levels)?;
         let (rules, terms) = limits::of_config(&config)?;
+        let guarded = guardrails::of_config(&config)?;
         let models = self.models.prepare(&config.models)?;
         let keys = keys_of(Effect::Reload, &self.in_force, &config);
         let restart_keys = keys_of(Effect::Restart, &self.started, &config);
@@ -143,6 +144,7 @@ impl<'a> Reload<'a> {
             self.parts.authorizer.replace(policies);
             *place = Place { folder: config.policy.dir.clone(), levels };
             self.parts.limiting.replace(rules, terms);
+            self.parts.guarding.replace(guarded.0, guarded.1);
             let mut limits = options::of(&config);
             limits.threads = usize::try_from(self.started.gateway.threads).unwrap_or(1);
             self.gateway.options(limits);

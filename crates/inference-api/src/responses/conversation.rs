@@ -6,14 +6,25 @@
 
 use crate::chat::request::{Content, ImageUrl, Message, Part, ToolCall};
 use crate::facts::RequestMistake;
-use crate::reading::{Fields, Placed};
+use crate::reading::{Fields, Json, Placed};
 use crate::writing::Text;
 
-/// Takes `instructions` and `input`: the messages of the chat.
-pub(super) fn messages<'a>(asked: &mut Fields<'a, '_>) -> Result<Vec<Message<'a>>, RequestMistake> {
+/// Takes `instructions` and `input`: the messages of the chat. Between them stands what was said before, each of `before` an
+/// array of items.
+pub(super) fn messages<'a>(
+    asked: &mut Fields<'a, '_>,
+    before: &[Json<'a>],
+) -> Result<Vec<Message<'a>>, RequestMistake> {
     let mut chat = Conversation::default();
     if let Some(instructions) = asked.text("instructions")? {
         chat.say(Message::System { content: Content::Text(Text::Written(instructions)) });
+    }
+    let place = asked.place("previous_response_id");
+    for items in before {
+        let items = Placed { json: *items, at: place };
+        for item in items.items()? {
+            chat.item(&item)?;
+        }
     }
     let input = asked.take("input").ok_or(RequestMistake::Missing { field: "input" })?;
     if input.json.is_text() {

@@ -1,5 +1,6 @@
 //! What a response repeats of the request it answers.
 
+use super::state::State;
 use crate::json;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,6 +16,8 @@ pub struct Echo {
     /// For an answer that does not say who gave it.
     #[serde(default, skip_serializing)]
     model: Option<String>,
+    #[serde(skip)]
+    state: State,
     instructions: Option<Box<RawValue>>,
     max_output_tokens: Option<Box<RawValue>>,
     max_tool_calls: Option<Box<RawValue>>,
@@ -59,6 +62,15 @@ impl Echo {
             *field = field.take().and_then(|value| one_line(&value));
         }
         echo
+    }
+
+    /// Besides, what the response is told of the state it is part of.
+    pub fn with_state(self, state: State) -> Self {
+        Self { state, ..self }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
     }
 
     pub(super) fn model(&self) -> &str {

@@ -39,11 +39,30 @@ const INCLUDES: [&str; 8] = [
     "code_interpreter_call.outputs",
 ];
 
+/// A request that goes on from others, with what was said before: their items, as arrays of JSON in the order in which they
+/// were said. All else is as with [`to_chat`], but for `previous_response_id`, which the caller has looked up.
+pub fn to_chat_after(body: &[u8], before: &[&str]) -> Result<Vec<u8>, RequestMistake> {
+    let mut said = Vec::with_capacity(before.len());
+    for items in before {
+        // Texts of arrays alone: checked as an object would be, by the same reader.
+        serde_json::from_str::<Vec<serde::de::IgnoredAny>>(items).map_err(|_| RequestMistake::TypeAt {
+            path: "previous_response_id".to_owned(),
+            expected: "a response whose items can be read",
+            found: "something else",
+        })?;
+        said.push(Json::checked(items));
+    }
+    let request = reading::request(body, Words::Chat)?;
+    let mut asked = request.fields()?;
+    asked.drop_all(&["previous_response_id"]);
+    translated(asked, &said)
+}
+
 /// A request of the Responses API (`CreateResponse`) as a request of chat completions (`CreateChatCompletionRequest`).
 ///
 /// Fields the Responses API does not have are handed on unchanged, for engines that know more (`seed`, `stop`, `top_k`).
 /// A stream is asked to end with its usage, as every response does. `store` says
-/// what becomes of the answer, which is nothing to an engine; answers say that they are not stored.
+/// what becomes of the answer, which is nothing to an engine: [`super::StateWish`] reads it.
 ///
 /// # Errors
 /// - [`RequestMistake::Json`], [`RequestMistake::DuplicateKey`]: not one object without surprises. Objects that are
@@ -54,12 +73,15 @@ const INCLUDES: [&str; 8] = [
 ///   functions, files, `truncation: "auto"`, reasoning that is encrypted or summarised.
 pub fn to_chat(body: &[u8]) -> Result<Vec<u8>, RequestMistake> {
     let request = reading::request(body, Words::Chat)?;
-    let mut asked = request.fields()?;
+    translated(request.fields()?, &[])
+}
+
+fn translated<'a>(mut asked: Fields<'a, '_>, before: &[Json<'a>]) -> Result<Vec<u8>, RequestMistake> {
     let mut chat = Request::new(Words::Chat);
     refuse_state(&mut asked)?;
     let model = asked.take("model").ok_or(RequestMistake::Missing { field: "model" })?;
     chat.put("model", Value::Raw(model.text()?))?;
-    chat.put("messages", Value::Messages(messages(&mut asked)?))?;
+    chat.put("messages", Value::Messages(messages(&mut asked, before)?))?;
     sampling(&mut asked, &mut chat)?;
     text(&mut asked, &mut chat)?;
     reasoning(&mut asked, &mut chat)?;
@@ -123,12 +145,17 @@ fn sampling<'a>(asked: &mut Fields<'a, '_>, chat: &mut Request<'a>) -> Result<()
     Ok(())
 }
 
+/// Whether `include` may name it.
+pub fn is_include(name: &str) -> bool {
+    INCLUDES.contains(&name)
+}
+
 fn includes_logprobs(asked: &mut Fields<'_, '_>) -> Result<bool, RequestMistake> {
     let Some(include) = asked.take("include") else { return Ok(false) };
     let mut wanted = false;
     for item in include.items()? {
         let name = item.word()?;
-        if !INCLUDES.contains(&&*name) {
+        if !is_include(&name) {
             return Err(item.refuse());
         }
         wanted |= name == LOGPROBS;

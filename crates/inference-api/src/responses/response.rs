@@ -5,6 +5,7 @@ use super::items::{Item, Status};
 use crate::chat::answer::Usage;
 use serde::Serialize;
 use serde_json::Number;
+use serde_json::value::RawValue;
 
 /// How an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +96,14 @@ pub(super) struct Response<'a> {
     echo: &'a Echo,
 }
 
+/// A response as it is handed out.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) json: Box<RawValue>,
+    /// It is to be stored.
+    pub(super) stored: bool,
+}
+
 #[derive(Debug, Serialize)]
 struct Failure<'a> {
     code: &'static str,
@@ -145,7 +154,8 @@ impl ResponseUsage {
 }
 
 impl<'a> Response<'a> {
-    /// `name` is what the ids of its items are made of too. Without an ending it is in progress.
+    /// `name` is what the ids of its items are made of too. Without an ending it is in progress, and says of `store` what is
+    /// meant to become of it.
     pub(super) fn new(name: &str, head: &'a Head, echo: &'a Echo, output: &'a [Item]) -> Self {
         Self {
             id: format!("resp_{name}"),
@@ -157,16 +167,18 @@ impl<'a> Response<'a> {
             incomplete_details: None,
             model: head.model.as_deref().unwrap_or_else(|| echo.model()),
             output,
-            previous_response_id: None,
+            previous_response_id: echo.state().previous.as_deref(),
             service_tier: head.service_tier.as_deref(),
-            store: false,
+            store: echo.state().stored.is_some(),
             truncation: "disabled",
             usage: None,
             echo,
         }
     }
 
+    /// One that failed is not stored.
     pub(super) fn ended(mut self, ending: &'a Ending, usage: Option<&'a ResponseUsage>) -> Self {
+        self.store &= !matches!(ending, Ending::Failed { .. });
         self.status = ending.status();
         self.usage = usage;
         match ending {
@@ -175,5 +187,17 @@ impl<'a> Response<'a> {
             Ending::Failed { code, message } => self.error = Some(Failure { code, message }),
         }
         self
+    }
+
+    /// As JSON, and whether it is to be stored: one that has become too large for that says that it is not.
+    pub(super) fn written(mut self) -> Option<Written> {
+        let json = serde_json::value::to_raw_value(&self).ok()?;
+        let most = self.echo.state().stored.as_ref().map_or(0, |stored| stored.bytes_max);
+        if self.store && json.get().len() > most {
+            self.store = false;
+            let json = serde_json::value::to_raw_value(&self).ok()?;
+            return Some(Written { json, stored: false });
+        }
+        Some(Written { json, stored: self.store })
     }
 }

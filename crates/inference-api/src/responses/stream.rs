@@ -3,9 +3,10 @@
 use super::echo::Echo;
 use super::items::{LogProb, LogProbs, Part};
 use super::output::Output;
-use super::response::{Ending, Head, Response, ResponseUsage};
+use super::response::{Ending, Head, Response, ResponseUsage, Written};
 use crate::chat::answer::{ChatAnswer, Choice, Message};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// Longest name taken from the id of an answer; those of engines are below fifty.
 const NAME_CHARS_MAX: usize = 64;
@@ -13,9 +14,23 @@ const NAME_CHARS_MAX: usize = 64;
 /// A whole answer of chat completions (`CreateChatCompletionResponse`) as a response (`Response`), as JSON. `None` where
 /// `body` is not an answer with a first choice: then nobody can say what was generated.
 ///
-/// The response has the id of the answer with `resp_` for `chatcmpl-`; its items are numbered behind it (`rs_…_0`,
-/// `msg_…_1`, `fc_…_2`), as in a stream.
+/// The response has the id of the answer with `resp_` for `chatcmpl-`, or the one it is to be stored under; its items
+/// are numbered behind it (`rs_…_0`, `msg_…_1`, `fc_…_2`), as in a stream.
 pub fn answer_of_chat(body: &[u8], echo: &Echo) -> Option<Vec<u8>> {
+    told_of_chat(body, echo).map(|told| told.response)
+}
+
+/// A whole response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// As JSON.
+    pub response: Vec<u8>,
+    /// It says that it is stored, so it has to be before it is handed out.
+    pub stored: bool,
+}
+
+/// As [`answer_of_chat`], and whether the response is to be stored.
+pub fn told_of_chat(body: &[u8], echo: &Echo) -> Option<Told> {
     let chat = ChatAnswer::read(body)?;
     if chat.error().is_some() {
         return None;
@@ -26,7 +41,8 @@ pub fn answer_of_chat(body: &[u8], echo: &Echo) -> Option<Vec<u8>> {
     let ending = answer.end_output();
     let Answer { output, head, usage, .. } = &answer;
     let response = Response::new(&output.name, head, echo, &output.items);
-    serde_json::to_vec(&response.ended(&ending, usage.as_ref())).ok()
+    let Written { json, stored } = response.ended(&ending, usage.as_ref()).written()?;
+    Some(Told { response: String::from(Box::<str>::from(json)).into_bytes(), stored })
 }
 
 /// Turns the chunks of a streamed chat completion (`CreateChatCompletionStreamResponse`) into the events of a streamed
@@ -53,7 +69,7 @@ enum Stage {
 
 #[derive(Serialize)]
 struct OfResponse<'a> {
-    response: Response<'a>,
+    response: &'a RawValue,
 }
 
 #[derive(Serialize)]
@@ -82,6 +98,12 @@ impl StreamOfChat {
             Some(error) => self.error("server_error", error),
             None => self.answer.output.events.hand_over(),
         }
+    }
+
+    /// The response as its last event told it, if it says there that it is stored: so it has to be before that event is
+    /// handed out. Once.
+    pub fn take_stored(&mut self) -> Option<Vec<u8>> {
+        self.answer.stored.take()
     }
 
     /// The stream has ended as it should, with `[DONE]`: closes what is open and gives the whole response. A stream
@@ -122,19 +144,21 @@ struct Answer {
     usage: Option<ResponseUsage>,
     /// Log probabilities whose text is still to come: a character may take several tokens.
     early: Vec<LogProb>,
+    /// The response that ended the stream and is to be stored.
+    stored: Option<Vec<u8>>,
 }
 
 impl Answer {
     fn new(listened_to: bool) -> Self {
         let output = Output::new(listened_to);
         let (head, finish_reason, usage, early) = (Head::default(), None, None, Vec::new());
-        Self { stage: Stage::Waiting, head, output, finish_reason, usage, early }
+        Self { stage: Stage::Waiting, head, output, finish_reason, usage, early, stored: None }
     }
 
     /// Takes a whole answer, or a chunk of one.
     fn take(&mut self, chat: &ChatAnswer<'_>, echo: &Echo) {
         if self.stage == Stage::Waiting {
-            self.output.name = name_of(chat.id.as_str());
+            self.output.name = name_in(echo, chat.id.as_str());
             self.head.created = chat.created();
             self.head.model = chat.model.said().filter(|model| !model.is_empty()).map(str::to_owned);
             self.head.service_tier = chat.service_tier.said().map(str::to_owned);
@@ -181,7 +205,7 @@ impl Answer {
         }
         self.stage = Stage::Open;
         if self.output.name.is_empty() {
-            self.output.name = name_of("");
+            self.output.name = name_in(echo, "");
         }
         for kind in ["response.created", "response.in_progress"] {
             self.tell(kind, echo, None);
@@ -206,7 +230,12 @@ impl Answer {
             Some(ending) => response.ended(ending, self.usage.as_ref()),
             None => response,
         };
-        events.say(kind, &OfResponse { response });
+        // The only errors are values that are not JSON, and all of these were read from JSON.
+        let Some(Written { json, stored }) = response.written() else { return };
+        events.say(kind, &OfResponse { response: &json });
+        if ending.is_some() && stored {
+            self.stored = Some(String::from(Box::<str>::from(json)).into_bytes());
+        }
     }
 }
 
@@ -214,6 +243,14 @@ impl Answer {
 fn logprobs(choice: &Choice<'_>) -> Vec<LogProb> {
     let read = choice.logprobs.and_then(|raw| serde_json::from_str::<LogProbs>(raw.get()).ok());
     read.and_then(|read| read.content).unwrap_or_default()
+}
+
+/// What a response and its items are called.
+fn name_in(echo: &Echo, id: &str) -> String {
+    match &echo.state().stored {
+        Some(stored) => stored.name.clone(),
+        None => name_of(id),
+    }
 }
 
 /// What an id of an answer has behind its kind (`chatcmpl-`, `cmpl-`), with nothing that would need escapes.

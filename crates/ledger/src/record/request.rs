@@ -2,9 +2,10 @@
 
 use super::{
     BatchLine, Commitment, Credential, Facts, LimitCharge, LimitHold, LimitRefusal, Owner, PolicyCommit,
+    StoredResponse,
 };
 use hermetic_digest::Digest;
-use hermetic_ids::{ModelName, RequestId, TraceId};
+use hermetic_ids::{ModelName, RequestId, ResponseId, TraceId};
 use serde::{Deserialize, Serialize};
 
 /// Written before the answer's first byte may leave.
@@ -41,6 +42,10 @@ pub struct RequestAdmitted {
     /// The line of a batch that asked. Absent when nobody's batch did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchLine>,
+    /// The stored response that the request goes on from: what it and those before it say was part of the prompt, beside
+    /// what `prompt` commits to. Absent when it begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<ResponseId>,
 }
 
 /// How many tokens a prompt is, and who says so.
@@ -91,6 +96,9 @@ pub struct RequestSettled {
     /// came from the last that is `answered`; before it, a resumed stream has parts of those that broke off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+    /// The response was durably stored, sealed, before this record. Absent when it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<StoredResponse>,
 }
 
 /// Most attempts a record holds: as many as a plan may have targets.
@@ -174,8 +182,21 @@ pub struct Usage {
 /// What a guardrail said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
+    /// The rule that found something: `pii.email`.
     pub guardrail: String,
+    /// What it did: `report`, `mask`, `hash`, `block`.
     pub action: String,
+    /// `input` or `output`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub direction: String,
+    /// What the text is: `user`, `tool`, `arguments`, …
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub span: String,
+    /// Where it stands in that text as it is seen, in bytes, and how long it is. Never what it is.
+    #[serde(default)]
+    pub at: u64,
+    #[serde(default)]
+    pub length: u64,
 }
 
 /// Why an authenticated request was turned away.
@@ -206,4 +227,10 @@ pub struct RequestRefused {
     /// The line of a batch that asked. Absent when nobody's batch did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchLine>,
+    /// What guardrails found in it, where one of them turned it away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Verdict>,
+    /// The stored response that the request would have gone on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<ResponseId>,
 }

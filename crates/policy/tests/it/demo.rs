@@ -8,6 +8,7 @@ pub(crate) fn demo() -> Policies {
         file("10-engineering.cedar", include_str!("../../../../demo/policy/10-engineering.cedar")),
         file("20-claims.cedar", include_str!("../../../../demo/policy/20-claims.cedar")),
         file("30-batches.cedar", include_str!("../../../../demo/policy/30-batches.cedar")),
+        file("40-responses.cedar", include_str!("../../../../demo/policy/40-responses.cedar")),
         file("90-guardrails.cedar", include_str!("../../../../demo/policy/90-guardrails.cedar")),
     ];
     Policies::load(&files, &Levels::default()).unwrap()

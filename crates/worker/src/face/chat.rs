@@ -1,10 +1,10 @@
 //! `POST /v1/chat/completions`.
 
-use super::stream::{StreamShape, TextStep, Wording, events, whole};
+use super::stream::{CallPiece, CallStep, StreamShape, TextStep, Whole, Wording, events, whole};
 use super::{Body, Face, Refusal, Stamp, json};
 use crate::wire::{
-    ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, ChatMessage, ChatRequest, Delta, UsageObject,
-    chat_logprobs, finish_word,
+    CallDelta, CalledFunction, ChatCall, ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, ChatMessage,
+    ChatRequest, Delta, UsageObject, chat_logprobs, finish_word,
 };
 use hermetic_engine_llama::FinishReason;
 use http::Response;
@@ -25,11 +25,11 @@ pub(super) async fn answer(face: Arc<Face>, request: ChatRequest) -> Result<Resp
         );
     }
     let (wholes, usage) = whole(generation, choices).await?;
-    let choices = (0..).zip(wholes).map(|(index, whole)| ChatChoice {
+    let choices = (0..).zip(wholes).map(|(index, mut whole)| ChatChoice {
         index,
-        message: ChatMessage { role: "assistant", content: whole.text, refusal: None },
-        logprobs: with_logprobs.then(|| chat_logprobs(whole.logprobs)),
+        logprobs: with_logprobs.then(|| chat_logprobs(std::mem::take(&mut whole.logprobs))),
         finish_reason: finish_word(whole.reason.unwrap_or(FinishReason::Stop)),
+        message: message(whole),
     });
     json(&ChatCompletion {
         id: &stamp.id,
@@ -40,6 +40,21 @@ pub(super) async fn answer(face: Arc<Face>, request: ChatRequest) -> Result<Resp
         choices: choices.collect(),
         usage,
     })
+}
+
+fn message(whole: Whole) -> ChatMessage {
+    let is_call_alone = whole.text.is_empty() && !whole.calls.is_empty();
+    let calls = whole.calls.into_iter().map(|call| ChatCall {
+        id: call.id,
+        r#type: "function",
+        function: CalledFunction { name: Some(call.name), arguments: call.arguments },
+    });
+    ChatMessage {
+        role: "assistant",
+        content: (!is_call_alone).then_some(whole.text),
+        refusal: None,
+        tool_calls: calls.collect(),
+    }
 }
 
 struct Words {
@@ -69,18 +84,29 @@ impl Wording for Words {
     type Chunk<'a> = ChatChunk<'a>;
 
     fn opening<'a>(&mut self, stamp: &'a Stamp, choice: u32) -> Option<ChatChunk<'a>> {
-        let delta = Delta { role: Some("assistant"), content: Some(String::new()) };
+        let delta = Delta { role: Some("assistant"), content: Some(String::new()), ..Delta::default() };
         Some(self.delta(stamp, choice, delta))
     }
 
     fn text<'a>(&mut self, stamp: &'a Stamp, step: TextStep) -> ChatChunk<'a> {
         let choice = ChatChunkChoice {
             index: step.choice,
-            delta: Delta { role: None, content: Some(step.text) },
+            delta: Delta { content: Some(step.text), ..Delta::default() },
             logprobs: self.with_logprobs.then(|| chat_logprobs(step.logprobs)),
             finish_reason: None,
         };
         self.chunk(stamp, vec![choice])
+    }
+
+    fn call<'a>(&mut self, stamp: &'a Stamp, step: CallStep) -> Option<ChatChunk<'a>> {
+        let (id, name, arguments) = match step.piece {
+            CallPiece::Began { id, name } => (Some(id), Some(name), String::new()),
+            CallPiece::Arguments(text) => (None, None, text),
+        };
+        let r#type = id.is_some().then_some("function");
+        let function = CalledFunction { name, arguments };
+        let tool_calls = vec![CallDelta { index: step.call, id, r#type, function }];
+        Some(self.delta(stamp, step.choice, Delta { tool_calls, ..Delta::default() }))
     }
 
     fn finish<'a>(&mut self, stamp: &'a Stamp, choice: u32, reason: FinishReason) -> ChatChunk<'a> {

@@ -1,6 +1,6 @@
 //! `POST /v1/completions`.
 
-use super::stream::{StreamShape, TextStep, Wording, events, whole};
+use super::stream::{CallStep, StreamShape, TextStep, Wording, events, whole};
 use super::{Body, Face, Refusal, Stamp, json};
 use crate::wire::{
     Completion, CompletionChoice, CompletionRequest, LegacyLogprobs, UsageObject, finish_word,
@@ -71,6 +71,10 @@ impl Wording for Words {
         let logprobs = self.with_logprobs.then(|| LegacyLogprobs::of(step.logprobs, offset));
         let choice = CompletionChoice { index: step.choice, text: step.text, logprobs, finish_reason: None };
         completion(stamp, vec![choice], self.no_usage())
+    }
+
+    fn call<'a>(&mut self, _: &'a Stamp, _: CallStep) -> Option<Completion<'a>> {
+        None
     }
 
     fn finish<'a>(&mut self, stamp: &'a Stamp, choice: u32, reason: FinishReason) -> Completion<'a> {

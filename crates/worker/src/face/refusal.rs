@@ -30,7 +30,11 @@ impl Refusal {
     }
 
     pub(crate) fn unsupported(param: &'static str) -> Self {
-        let message = format!("`{param}` asks for something this engine does not do");
+        Self::unsupported_at(param, param)
+    }
+
+    pub(crate) fn unsupported_at(param: &'static str, place: &str) -> Self {
+        let message = format!("`{place}` asks for something this engine does not do");
         Self {
             param: Some(param),
             ..Self::new(StatusCode::BAD_REQUEST, INVALID, "unsupported_parameter", message)
@@ -57,6 +61,11 @@ impl Refusal {
 
     pub(crate) fn internal(message: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, SERVER, "internal_error", message)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     fn body(&self) -> ErrorBody<'static> {
@@ -98,6 +107,7 @@ impl From<SubmitError> for Refusal {
             SubmitError::ContextOverflow { .. } => invalid("messages", "context_length_exceeded"),
             SubmitError::Parameter { key, .. } => invalid(key, "invalid_value"),
             SubmitError::Grammar(_) => invalid("response_format", "invalid_json_schema"),
+            SubmitError::Calls(_) => invalid("tools", "invalid_json_schema"),
             SubmitError::Unsupported | SubmitError::NoTemplate => invalid("model", "unsupported_model"),
             SubmitError::Template(_) => invalid("messages", "invalid_messages"),
             SubmitError::QueueFull { .. } => {

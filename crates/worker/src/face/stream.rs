@@ -1,6 +1,6 @@
 //! An answer as server-sent events, and the same answer collected whole.
 
-use super::{Body, Refusal, Stamp, respond};
+use super::{Body, Refusal, Stamp, random, respond};
 use bytes::Bytes;
 use futures_util::stream;
 use hermetic_engine_llama::{Event, FinishReason, Generation, TokenLogprob, Usage};
@@ -20,6 +20,8 @@ pub(crate) trait Wording: Send + 'static {
     /// What every choice begins with; `None` when nothing.
     fn opening<'a>(&mut self, stamp: &'a Stamp, choice: u32) -> Option<Self::Chunk<'a>>;
     fn text<'a>(&mut self, stamp: &'a Stamp, step: TextStep) -> Self::Chunk<'a>;
+    /// `None` where a surface knows no calls; its requests allow none.
+    fn call<'a>(&mut self, stamp: &'a Stamp, step: CallStep) -> Option<Self::Chunk<'a>>;
     fn finish<'a>(&mut self, stamp: &'a Stamp, choice: u32, reason: FinishReason) -> Self::Chunk<'a>;
     fn usage<'a>(&mut self, stamp: &'a Stamp, usage: UsageObject) -> Self::Chunk<'a>;
 }
@@ -29,6 +31,18 @@ pub(crate) struct TextStep {
     pub(crate) choice: u32,
     pub(crate) text: String,
     pub(crate) logprobs: Vec<TokenLogprob>,
+}
+
+/// A piece of one call.
+pub(crate) struct CallStep {
+    pub(crate) choice: u32,
+    pub(crate) call: u32,
+    pub(crate) piece: CallPiece,
+}
+
+pub(crate) enum CallPiece {
+    Began { id: String, name: String },
+    Arguments(String),
 }
 
 struct Streaming<W> {
@@ -94,6 +108,16 @@ impl<W: Wording> Streaming<W> {
             Some(Event::Text { choice, text, logprobs }) => {
                 event(&self.wording.text(&self.stamp, TextStep { choice, text, logprobs }))
             }
+            Some(Event::Called { choice, call, name }) => match call_id() {
+                Ok(id) => return self.call(choice, call, CallPiece::Began { id, name }),
+                Err(refusal) => {
+                    self.done = true;
+                    refusal.to_event()
+                }
+            },
+            Some(Event::Arguments { choice, call, text }) => {
+                return self.call(choice, call, CallPiece::Arguments(text));
+            }
             Some(Event::Finished { choice, reason, usage }) => {
                 self.usages.push(usage);
                 event(&self.wording.finish(&self.stamp, choice, reason))
@@ -114,6 +138,16 @@ impl<W: Wording> Streaming<W> {
         };
         self.ready.push_back(chunk);
     }
+
+    fn call(&mut self, choice: u32, call: u32, piece: CallPiece) {
+        let chunk = self.wording.call(&self.stamp, CallStep { choice, call, piece });
+        self.ready.extend(chunk.as_ref().map(event));
+    }
+}
+
+/// Nobody can guess it, and no two calls of a conversation share it.
+fn call_id() -> Result<String, Refusal> {
+    Ok(format!("call_{:016x}{:08x}", random()?, random()? >> 32))
 }
 
 fn event(chunk: &impl Serialize) -> Bytes {
@@ -131,7 +165,16 @@ fn event(chunk: &impl Serialize) -> Bytes {
 pub(crate) struct Whole {
     pub(crate) text: String,
     pub(crate) logprobs: Vec<TokenLogprob>,
+    pub(crate) calls: Vec<WholeCall>,
     pub(crate) reason: Option<FinishReason>,
+}
+
+/// One call, whole.
+#[derive(Debug)]
+pub(crate) struct WholeCall {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) arguments: String,
 }
 
 /// Waits for every choice.
@@ -141,23 +184,41 @@ pub(crate) async fn whole(
 ) -> Result<(Vec<Whole>, UsageObject), Refusal> {
     let mut wholes: Vec<Whole> = (0..choices).map(|_| Whole::default()).collect();
     let mut usages = Vec::new();
-    let at = |choice: u32| usize::try_from(choice).unwrap_or(usize::MAX);
     while let Some(event) = generation.next().await {
-        match event {
-            Event::Text { choice, text, logprobs } => {
-                if let Some(whole) = wholes.get_mut(at(choice)) {
-                    whole.text.push_str(&text);
-                    whole.logprobs.extend(logprobs);
-                }
-            }
-            Event::Finished { choice, reason, usage } => {
-                usages.push(usage);
-                if let Some(whole) = wholes.get_mut(at(choice)) {
-                    whole.reason = Some(reason);
-                }
-            }
-            Event::Failed { error, .. } => return Err(error.into()),
+        let (Event::Text { choice, .. }
+        | Event::Called { choice, .. }
+        | Event::Arguments { choice, .. }
+        | Event::Finished { choice, .. }
+        | Event::Failed { choice, .. }) = event;
+        if let Event::Finished { usage, .. } = &event {
+            usages.push(*usage);
+        }
+        match usize::try_from(choice).ok().and_then(|choice| wholes.get_mut(choice)) {
+            Some(whole) => whole.take(event)?,
+            None => return Err(Refusal::internal("an answer to another request came")),
         }
     }
     Ok((wholes, UsageObject::of(&usages)))
+}
+
+impl Whole {
+    fn take(&mut self, event: Event) -> Result<(), Refusal> {
+        match event {
+            Event::Text { text, logprobs, .. } => {
+                self.text.push_str(&text);
+                self.logprobs.extend(logprobs);
+            }
+            Event::Called { name, .. } => {
+                self.calls.push(WholeCall { id: call_id()?, name, arguments: String::new() });
+            }
+            Event::Arguments { text, .. } => {
+                if let Some(call) = self.calls.last_mut() {
+                    call.arguments.push_str(&text);
+                }
+            }
+            Event::Finished { reason, .. } => self.reason = Some(reason),
+            Event::Failed { error, .. } => return Err(error.into()),
+        }
+        Ok(())
+    }
 }

@@ -29,6 +29,7 @@ pub(crate) fn finish_word(reason: FinishReason) -> &'static str {
     match reason {
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",
+        FinishReason::Calls => "tool_calls",
     }
 }
 
@@ -54,8 +55,37 @@ pub(crate) struct ChatChoice {
 #[derive(Debug, Serialize)]
 pub(crate) struct ChatMessage {
     pub(crate) role: &'static str,
-    pub(crate) content: String,
+    /// Null beside calls, when nothing was said.
+    pub(crate) content: Option<String>,
     pub(crate) refusal: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<ChatCall>,
+}
+
+/// A call, whole.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChatCall {
+    pub(crate) id: String,
+    pub(crate) r#type: &'static str,
+    pub(crate) function: CalledFunction,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct CalledFunction {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    pub(crate) arguments: String,
+}
+
+/// A piece of a call: who it is at first, its arguments then.
+#[derive(Debug, Serialize)]
+pub(crate) struct CallDelta {
+    pub(crate) index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) r#type: Option<&'static str>,
+    pub(crate) function: CalledFunction,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +115,8 @@ pub(crate) struct Delta {
     pub(crate) role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<CallDelta>,
 }
 
 #[derive(Debug, Serialize)]

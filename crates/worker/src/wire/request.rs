@@ -1,7 +1,10 @@
 //! Requests, from JSON to what the engine is asked.
 
+use super::tools::ToolRequest;
 use crate::face::Refusal;
-use hermetic_engine_llama::{GenerateRequest, Grammar, Message, Prompt, Sampling, Token};
+use hermetic_engine_llama::{
+    Conversation, FunctionCall, GenerateRequest, Grammar, Message, Prompt, Sampling, SubmitError, Token,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -60,7 +63,8 @@ pub(crate) struct ChatRequest {
     response_format: Option<ResponseFormat>,
     #[serde(flatten)]
     pub(crate) text: TextRequest,
-    tools: Option<Value>,
+    #[serde(flatten)]
+    tools: ToolRequest,
     functions: Option<Value>,
     audio: Option<Value>,
     continue_final_message: Option<Value>,
@@ -70,7 +74,22 @@ pub(crate) struct ChatRequest {
 pub(super) struct WireMessage {
     role: String,
     content: Option<Content>,
-    tool_calls: Option<Value>,
+    tool_calls: Option<Vec<WireCall>>,
+    tool_call_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireCall {
+    id: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    function: Option<WireFunction>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireFunction {
+    name: String,
+    arguments: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -203,7 +222,6 @@ impl TextRequest {
 impl ChatRequest {
     /// `drawn_seed` is used when the request names none.
     pub(crate) fn into_generate(self, drawn_seed: u32) -> Result<GenerateRequest, Refusal> {
-        absent(self.tools.as_ref(), "tools")?;
         absent(self.functions.as_ref(), "functions")?;
         absent(self.audio.as_ref(), "audio")?;
         absent(self.continue_final_message.as_ref(), "continue_final_message")?;
@@ -220,26 +238,40 @@ impl ChatRequest {
                 ));
             }
         };
-        let grammar = match self.response_format {
+        let format = match self.response_format {
             None | Some(ResponseFormat::Text) => None,
             Some(ResponseFormat::JsonObject) => Some(Grammar::json_object()),
             Some(ResponseFormat::JsonSchema { json_schema }) => {
                 Some(Grammar::json_schema(&json_schema.schema))
             }
         };
-        let grammar = grammar.transpose().map_err(hermetic_engine_llama::SubmitError::from)?;
-        let messages = self.messages.into_iter().map(message).collect::<Result<_, _>>()?;
-        let request = self.text.into_generate(Prompt::Chat(messages), drawn_seed)?;
+        let format = format.transpose().map_err(SubmitError::from)?;
+        let messages = messages(self.messages)?;
+        let (tools, grammar) = match self.tools.into_offer()? {
+            None => (Vec::new(), format),
+            Some(mut offer) => (std::mem::take(&mut offer.tools), Some(offer.grammar(format)?)),
+        };
+        let request = self.text.into_generate(Prompt::Chat(Conversation { messages, tools }), drawn_seed)?;
         Ok(GenerateRequest { top_logprobs, grammar, ..request })
     }
 }
 
-pub(super) fn message(wire: WireMessage) -> Result<Message, Refusal> {
-    absent(wire.tool_calls.as_ref(), "messages.tool_calls")?;
+pub(super) fn messages(wire: Vec<WireMessage>) -> Result<Vec<Message>, Refusal> {
+    wire.into_iter().enumerate().map(|(index, wire)| message(index, wire)).collect()
+}
+
+fn message(index: usize, wire: WireMessage) -> Result<Message, Refusal> {
+    let call = |call: WireCall| match (call.kind.as_deref(), call.function) {
+        (None | Some("function"), Some(function)) => {
+            Ok(FunctionCall::new(call.id, function.name, &function.arguments))
+        }
+        _ => Err(Refusal::unsupported_at("messages", &format!("messages[{index}].tool_calls"))),
+    };
+    let calls = wire.tool_calls.unwrap_or_default().into_iter().map(call).collect::<Result<_, _>>()?;
     let role = match wire.role.as_str() {
         // The newer name of the same thing; templates know the older one.
         "developer" => "system".to_owned(),
-        "system" | "user" | "assistant" => wire.role,
+        "system" | "user" | "assistant" | "tool" => wire.role,
         _ => return Err(Refusal::unsupported("messages.role")),
     };
     let content = match wire.content {
@@ -253,7 +285,7 @@ pub(super) fn message(wire: WireMessage) -> Result<Message, Refusal> {
             texts.collect::<Result<Vec<_>, _>>()?.concat()
         }
     };
-    Ok(Message { role, content })
+    Ok(Message { role, content, calls, answers: wire.tool_call_id })
 }
 
 impl CompletionRequest {

@@ -1,8 +1,9 @@
 //! What is asked and answered about tokens, in the shape of vLLM (`TokenizeRequest`, `DetokenizeRequest`).
 
-use super::request::{WireMessage, absent, message};
+use super::request::{WireMessage, absent, messages};
+use super::tools::{declared, functions};
 use crate::face::Refusal;
-use hermetic_engine_llama::{Message, Token};
+use hermetic_engine_llama::{Conversation, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub(crate) struct TokenizeRequest {
 
 pub(crate) enum ToTokenize {
     Text { text: String, edges: bool },
-    Chat(Vec<Message>),
+    Chat(Conversation),
 }
 
 #[derive(Debug, Serialize)]
@@ -50,13 +51,14 @@ impl TokenizeRequest {
             (Some(text), None) => {
                 Ok(ToTokenize::Text { text, edges: self.add_special_tokens.unwrap_or(true) })
             }
-            (None, Some(messages)) => {
-                absent(self.tools.as_ref(), "tools")?;
+            (None, Some(wire)) => {
                 absent(self.continue_final_message.as_ref(), "continue_final_message")?;
                 if self.add_generation_prompt == Some(false) {
                     return Err(Refusal::unsupported("add_generation_prompt"));
                 }
-                messages.into_iter().map(message).collect::<Result<_, _>>().map(ToTokenize::Chat)
+                let tools = declared(self.tools)?;
+                functions(&tools)?;
+                Ok(ToTokenize::Chat(Conversation { messages: messages(wire)?, tools }))
             }
             _ => Err(Refusal::invalid("prompt", "expected either `prompt` or `messages`")),
         }

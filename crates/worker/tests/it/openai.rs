@@ -68,6 +68,7 @@ async fn chat_speaks_openai_whole_and_in_chunks() {
 
         completions(&socket).await;
         tokens(&socket).await;
+        tools(&socket).await;
         refusals(&socket).await;
         leaving(&socket).await;
     })
@@ -103,6 +104,108 @@ async fn tokens(socket: &Path) {
     }
 }
 
+fn weather(choice: Value) -> Value {
+    let parameters = json!({"type": "object", "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}}, "required": ["city"]});
+    with(
+        question(),
+        json!({
+            "max_tokens": 120,
+            "tools": [{"type": "function", "function": {"name": "get_weather", "parameters": parameters, "strict": true}}],
+            "tool_choice": choice
+        }),
+    )
+}
+
+fn city(call: &Value) -> String {
+    assert_eq!((&call["type"], &call["function"]["name"]), (&json!("function"), &json!("get_weather")));
+    let arguments: Value = serde_json::from_str(call["function"]["arguments"].as_str().unwrap()).unwrap();
+    let city = arguments["city"].as_str().unwrap();
+    assert!(arguments.as_object().unwrap().len() == 1 && ["Paris", "Rome"].contains(&city));
+    city.to_owned()
+}
+
+async fn tools(socket: &Path) {
+    let path = "/v1/chat/completions";
+    let named = json!({"type": "function", "function": {"name": "get_weather"}});
+    let allowed = json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [named]}});
+    for choice in [json!("required"), named, allowed] {
+        let one = json!({"parallel_tool_calls": false, "n": 2, "logprobs": true});
+        let asked = with(weather(choice), one);
+        let (status, whole) = post(socket, path, &asked).await;
+        assert_eq!(status, StatusCode::OK, "{whole}");
+        for told in whole["choices"].as_array().unwrap() {
+            let message = &told["message"];
+            assert_eq!((&told["finish_reason"], &message["content"]), (&json!("tool_calls"), &Value::Null));
+            assert_eq!(told["logprobs"]["content"], json!([]));
+            let [call] = message["tool_calls"].as_array().unwrap().as_slice() else { panic!("{message}") };
+            assert!(
+                call["id"].as_str().unwrap().starts_with("call_") && call.as_object().unwrap().len() == 3
+            );
+            city(call);
+        }
+        assert_eq!(as_streamed(socket, &asked).await, as_told(&whole));
+    }
+    let (_, several) = post(socket, path, &weather(json!("required"))).await;
+    assert_eq!(as_streamed(socket, &weather(json!("required"))).await, as_told(&several));
+
+    // The call and its result, and then an answer: none may be called.
+    let (_, first) =
+        post(socket, path, &with(weather(json!("required")), json!({"parallel_tool_calls": false}))).await;
+    let said = &first["choices"][0]["message"];
+    let result = json!({"role": "tool", "tool_call_id": said["tool_calls"][0]["id"], "content": "sunny"});
+    let messages = json!([question()["messages"][0], said, result]);
+    for choice in ["none", "auto"] {
+        let asked = with(weather(json!(choice)), json!({"messages": messages}));
+        let (status, more) = post(socket, path, &asked).await;
+        assert_eq!(status, StatusCode::OK, "{more}");
+        let message = &more["choices"][0]["message"];
+        assert!(choice == "auto" || (message["content"].is_string() && message.get("tool_calls").is_none()));
+        let asked = if choice == "none" { json!({"messages": messages}) } else { asked };
+        let (_, told) = post(socket, "/tokenize", &asked).await;
+        assert_eq!(told["count"], more["usage"]["prompt_tokens"], "{choice}");
+    }
+}
+
+/// What each choice of an answer says: text, calls without their ids, and why it ended.
+type Said = Vec<(String, Vec<(String, String)>, String)>;
+
+fn as_told(whole: &Value) -> Said {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let function = |call: &Value| (text(&call["function"]["name"]), text(&call["function"]["arguments"]));
+    let choice = |choice: &Value| {
+        let calls = choice["message"]["tool_calls"].as_array().into_iter().flatten().map(function).collect();
+        (text(&choice["message"]["content"]), calls, text(&choice["finish_reason"]))
+    };
+    whole["choices"].as_array().unwrap().iter().map(choice).collect()
+}
+
+async fn as_streamed(socket: &Path, asked: &Value) -> Said {
+    let events =
+        post_stream(socket, "/v1/chat/completions", &with(asked.clone(), json!({"stream": true}))).await;
+    let mut said = Said::new();
+    let mut ids = std::collections::BTreeSet::new();
+    for event in &events[..events.len() - 1] {
+        let chunk: Value = serde_json::from_str(event).unwrap();
+        let choice = &chunk["choices"][0];
+        let index = choice["index"].as_u64().unwrap() as usize;
+        said.resize(said.len().max(index + 1), Default::default());
+        let (text, calls, reason) = &mut said[index];
+        text.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+        for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            let function = &call["function"];
+            if let Some(id) = call["id"].as_str() {
+                assert!(ids.insert(id.to_owned()) && call["type"] == "function", "{call}");
+                assert_eq!(call["index"], calls.len());
+                calls.push((function["name"].as_str().unwrap().to_owned(), String::new()));
+            }
+            let of = call["index"].as_u64().unwrap() as usize;
+            calls[of].1.push_str(function["arguments"].as_str().unwrap());
+        }
+        reason.push_str(choice["finish_reason"].as_str().unwrap_or_default());
+    }
+    said
+}
+
 async fn completions(socket: &Path) {
     let body =
         json!({"model": "m", "prompt": "One, two, three,", "max_tokens": 6, "temperature": 0, "logprobs": 1});
@@ -127,7 +230,19 @@ async fn refusals(socket: &Path) {
     let path = "/v1/chat/completions";
     let cases = [
         (with(question(), json!({"max_tokens": 5000})), "context_length_exceeded"),
-        (with(question(), json!({"tools": [{"type": "function"}]})), "unsupported_parameter"),
+        (
+            with(question(), json!({"tools": [{"type": "custom", "custom": {"name": "x"}}]})),
+            "unsupported_parameter",
+        ),
+        (with(question(), json!({"tools": [{"type": "function"}]})), "invalid_value"),
+        (with(question(), json!({"tools": [], "tool_choice": "required"})), "invalid_value"),
+        (
+            with(
+                question(),
+                json!({"tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "object", "properties": {"a": {"type": "nonsense"}}}}}]}),
+            ),
+            "invalid_json_schema",
+        ),
         (with(question(), json!({"continue_final_message": true})), "unsupported_parameter"),
         (with(question(), json!({"temperature": 9})), "invalid_value"),
         (with(question(), json!({"messages": []})), "invalid_value"),

@@ -3,9 +3,10 @@
 use crate::counting::CountSource;
 use crate::stage::route::Routed;
 use bytes::Bytes;
-use hermetic_inference_api::{Call, ChatInput, Form, PromptInput, RequestFacts, TextInput, each_text};
+use hermetic_inference_api::{Call, ChatInput, Form, PromptInput, RequestFacts, TextInput, Turn, each_text};
 use hermetic_ledger::record::CountedBy;
-use hermetic_tokenizer::{Cap, Message, Tokenizer, bytes_bound};
+use hermetic_tokenizer::{Cap, Conversation, FunctionCall, Message, Tokenizer, bytes_bound};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Tokens a chat template may add in words of its own, when it is not known: a standing system prompt is the longest.
@@ -76,15 +77,9 @@ impl Measuring {
             let messages = (chat.media == 0).then(|| chat.messages())??;
             return self.tokenizer.count_chat_open(&messages, chat.tools().as_ref(), self.cap).ok();
         }
-        let message = |role: &str, content| Message {
-            // The newer name of the same thing, as the engine reads it.
-            role: if role == "developer" { "system".to_owned() } else { role.to_owned() },
-            content,
-        };
-        let turns = chat.turns?.into_iter();
-        let messages: Vec<Message> =
-            turns.map(|turn| message(&turn.role, turn.content.into_owned())).collect();
-        self.tokenizer.count_chat(&messages, self.cap).ok()
+        let tools = chat.shown_tools()?;
+        let messages = chat.turns?.into_iter().map(message).collect();
+        self.tokenizer.count_chat(&Conversation { messages, tools }, self.cap).ok()
     }
 
     fn text(&self, text: &TextInput<'_>) -> u64 {
@@ -94,6 +89,21 @@ impl Measuring {
             TextInput::Tokens(tokens) => *tokens,
         };
         self.window.map_or(tokens, |window| tokens.min(window))
+    }
+}
+
+/// As the embedded engine reads it.
+fn message(turn: Turn<'_>) -> Message {
+    Message {
+        // The newer name of the same thing.
+        role: if turn.role == "developer" { "system".to_owned() } else { turn.role.into_owned() },
+        content: turn.content.into_owned(),
+        calls: turn
+            .calls
+            .iter()
+            .map(|call| FunctionCall::new(&*call.id, &*call.name, &call.arguments))
+            .collect(),
+        answers: turn.answers.map(Cow::into_owned),
     }
 }
 

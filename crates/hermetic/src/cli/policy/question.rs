@@ -77,8 +77,8 @@ pub(super) struct Stated {
     #[arg(long = "tag", value_name = "NAME=VALUE")]
     #[serde(deserialize_with = "pairs")]
     tags: Option<Vec<Pair>>,
-    /// `explain` asks whether the caller may be told how decisions come about, `batch` whether a line of a batch may ask; else
-    /// the surface is asked for.
+    /// `explain` asks whether the caller may be told how decisions come about, `batch` whether a line of a batch may ask,
+    /// `store` whether a response may be kept; else the surface is asked for.
     #[arg(long)]
     action: Option<String>,
 }
@@ -163,6 +163,7 @@ impl Stated {
         let action = match self.action.as_deref() {
             Some("explain") => Some(Action::Explain),
             Some("batch") => Some(Action::Batch),
+            Some("store") => Some(Action::Store),
             Some(_) => None,
             None => Action::of_surface(&surface),
         };

@@ -1,7 +1,9 @@
 //! Requests, answers and streams nobody thought of.
 
 use super::said::{Told, events};
-use hermetic_inference_api::responses::{Echo, StreamOfChat, answer_of_chat, to_chat};
+use hermetic_inference_api::responses::{
+    Echo, State, Stored, StreamOfChat, answer_of_chat, kept_input, output_items, to_chat, to_chat_after,
+};
 use hermetic_inference_api::{Call, RequestFacts, RequestMistake};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -139,6 +141,39 @@ proptest! {
         prop_assert_eq!(chat.get("top_k"), request.get("top_k"));
     }
 
+    /// Turn by turn or all at once: the model is asked the same.
+    #[test]
+    fn going_on_from_what_was_kept_is_asking_with_all_of_it(
+        turns in prop::collection::vec(prop::collection::vec((0u8..11, prop::collection::vec("[^⟨⟩]{0,8}", 0..4)), 0..5), 1..5),
+        instructions in prop::option::of("[^⟨⟩]{0,8}"), text in prop::option::of(".{0,8}"),
+    ) {
+        let mut texts = Texts::default();
+        let mut turns: Vec<Vec<Value>> = turns
+            .iter()
+            .map(|items| items.iter().map(|(kind, own)| item(*kind, own, &mut texts)).collect())
+            .collect();
+        let body = |input: Value, instructions: Option<&String>| {
+            json!({"model": "m", "input": input, "instructions": instructions, "previous_response_id": null}).to_string()
+        };
+        let all_of_it: Vec<Value> = turns.concat();
+        let last = turns.pop().unwrap_or_default();
+        let (all_of_it, last) = match text {
+            // A text is a message of the user.
+            Some(text) => ([&all_of_it[..all_of_it.len() - last.len()], &[json!({"role": "user", "content": text})]].concat(), json!(text)),
+            None => (all_of_it, json!(last)),
+        };
+        let kept: Vec<String> = turns
+            .into_iter()
+            // What was told to the model of one turn is not carried over to the next.
+            .map(|turn| kept_input(body(json!(turn), Some(&"be brief".to_owned())).as_bytes(), "n").unwrap())
+            .map(|kept| String::from_utf8(kept).unwrap())
+            .collect();
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        let after = to_chat_after(body(last, instructions.as_ref()).as_bytes(), &kept).unwrap();
+        let at_once = to_chat(body(json!(all_of_it), instructions.as_ref()).as_bytes()).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Value>(&after).unwrap(), serde_json::from_slice::<Value>(&at_once).unwrap());
+    }
+
     /// Whatever is asked is judged, and what comes of it is one request that no two parsers read differently.
     #[test]
     fn any_json_is_judged_and_gives_a_request_without_surprises(input in words(), field in "[a-z_]{0,16}|text|tools|tool_choice|reasoning|include|messages|n|stream_options", value in words()) {
@@ -162,9 +197,10 @@ proptest! {
         }
     }
 
-    /// The response that ends a stream is the one the whole answer gives, whatever the pieces it came in.
+    /// The response that ends a stream is the one the whole answer gives, whatever the pieces it came in. It is stored if it
+    /// says so, and then a conversation can go on from it.
     #[test]
-    fn a_stream_ends_with_the_response_of_the_whole_answer(said in said(), usage: bool, role_first: bool) {
+    fn a_stream_ends_with_the_response_of_the_whole_answer(said in said(), usage: bool, role_first: bool, most in prop::option::of(0usize..3_000)) {
         let head = json!({"id": "chatcmpl-7", "created": 1_730_000_000, "model": "m"});
         let with_head = |more: Value| merged(&head, &more);
         let counts = json!({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7});
@@ -178,7 +214,9 @@ proptest! {
             chunks.push(with_head(json!({"choices": [], "usage": counts})));
             whole["usage"] = counts;
         }
-        let echo = Echo::of(br#"{"model":"m","input":"x","instructions":"be brief"}"#);
+        let stored = most.map(|bytes_max| Stored { name: "kept".to_owned(), bytes_max });
+        let state = State { previous: Some("resp_before".to_owned()), stored };
+        let echo = Echo::of(br#"{"model":"m","input":"x","instructions":"be brief"}"#).with_state(state);
         let mut stream = StreamOfChat::new(echo.clone());
         let mut told: Vec<u8> = chunks.iter().flat_map(|chunk| stream.event(chunk.to_string().as_bytes())).collect();
         told.extend(stream.end());
@@ -188,6 +226,16 @@ proptest! {
         prop_assert_eq!(&told.last().unwrap().value["response"], &response, "{}", &whole);
         deltas_join(&told)?;
         items_are_the_output(&told, &response)?;
+        prop_assert_eq!(&response["previous_response_id"], "resp_before");
+        prop_assert_eq!(response["id"] == "resp_kept", most.is_some());
+        let kept = stream.take_stored();
+        prop_assert_eq!(kept.is_some(), response["store"] == true);
+        if let Some(kept) = kept {
+            prop_assert!(kept.len() <= most.unwrap() && response["status"] != "failed");
+            prop_assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), response);
+            let items = output_items(&kept).unwrap();
+            prop_assert!(to_chat_after(br#"{"model":"m","input":"on"}"#, &[items]).is_ok(), "{}", items);
+        }
     }
 }
 

@@ -1,0 +1,59 @@
+//! Guardrails: from the configuration into the gateway.
+
+use crate::cli::enclave::Enclave;
+use hermetic_config::{Config, GuardActions};
+use hermetic_diagnostics::{Code, Diagnose, Report};
+use hermetic_gateway::{CommitmentSecret, GuardException, GuardRule, GuardRules, Guarding, compile};
+use hermetic_guard::{Detectors, PatternMistake, built_in};
+use std::sync::Arc;
+
+/// The rules that come with the product and the site's own cannot be put together.
+#[derive(Debug, thiserror::Error)]
+#[error("expected guardrails that can be compiled together")]
+pub(crate) struct NotCompiled(#[source] pub(crate) PatternMistake);
+
+impl Diagnose for NotCompiled {
+    fn code(&self) -> Code {
+        Code::new("E0894")
+    }
+
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What is looked for, and for whom: what `Guarding::replace` takes.
+pub(crate) fn of_config(config: &Config) -> Result<(Arc<Detectors>, GuardRules), Report> {
+    let guardrails = &config.guardrails;
+    // Nothing is compiled that nobody asked for.
+    let rules = if guardrails.rules.is_empty() {
+        Vec::new()
+    } else {
+        // What a site names itself comes first: of two that find the same, the first gives it its name.
+        guardrails.patterns.iter().cloned().chain(built_in()).collect()
+    };
+    let detectors = compile(rules).map_err(NotCompiled)?;
+    let actions = |actions: &GuardActions| actions.clone();
+    let rules = guardrails.rules.iter().map(|rule| GuardRule {
+        name: rule.name.as_str().into(),
+        when: rule.when.clone(),
+        input: actions(&rule.input),
+        output: actions(&rule.output),
+        shadow: rule.shadow,
+    });
+    let exceptions = guardrails.exceptions.iter().map(|exception| GuardException {
+        rule: exception.rule.clone(),
+        when: exception.when.clone(),
+        until_unix_ms: exception.until_unix_ms,
+    });
+    Ok((detectors, GuardRules { rules: rules.collect(), exceptions: exceptions.collect() }))
+}
+
+/// Puts in force what the configuration says.
+pub(crate) fn open(enclave: &Enclave) -> Result<Arc<Guarding>, Report> {
+    let secret = enclave.commitment_secret()?;
+    let guarding = Guarding::new(CommitmentSecret::from_bytes(secret.bytes()));
+    let (detectors, rules) = of_config(&enclave.config)?;
+    guarding.replace(detectors, rules);
+    Ok(Arc::new(guarding))
+}
