@@ -6,7 +6,10 @@
 use crate::commitment::CommitmentSecret;
 use arc_swap::ArcSwap;
 use hermetic_digest::Digest;
-use hermetic_guard::{Action, Detectors, Fingerprint, PatternMistake, Plan, RuleName};
+use hermetic_guard::{
+    Action, Detectors, Fingerprint, INJECTION_RULES, Injection, PatternMistake, Plan, RuleName,
+};
+use hermetic_inference_api::SpanKind;
 use hermetic_limits::{Facts, When};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -37,6 +40,8 @@ pub struct GuardRule {
     pub when: When,
     pub input: Actions,
     pub output: Actions,
+    /// From which score on a text counts as one that tells a model to forget whom it works for: 0 to 1.
+    pub injection_threshold: f32,
     /// Everything is reported and nothing done.
     pub shadow: bool,
 }
@@ -48,6 +53,38 @@ pub struct GuardException {
     pub rule: String,
     pub when: When,
     pub until_unix_ms: u64,
+}
+
+/// The rule for a kind of text. What a model said itself, and names of fields, come through no door.
+pub(crate) fn injection_rule(kind: SpanKind) -> Option<&'static str> {
+    match kind {
+        SpanKind::User | SpanKind::Prompt | SpanKind::Query | SpanKind::Input => Some("injection.user"),
+        SpanKind::Tool => Some("injection.tool"),
+        SpanKind::Document | SpanKind::Other => Some("injection.document"),
+        SpanKind::System | SpanKind::Definition => Some("injection.system"),
+        SpanKind::Assistant
+        | SpanKind::Arguments
+        | SpanKind::Reasoning
+        | SpanKind::Refusal
+        | SpanKind::Answer
+        | SpanKind::Name => None,
+    }
+}
+
+/// What is done about injected instructions, by door, and from which score on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct InjectionPlan(Vec<(&'static str, Action, f32)>);
+
+impl InjectionPlan {
+    /// The action for a text of this kind, and the score from which on it is taken.
+    pub(crate) fn of(&self, kind: SpanKind) -> Option<(&'static str, Action, f32)> {
+        let wanted = injection_rule(kind)?;
+        self.0.iter().copied().find(|(rule, ..)| *rule == wanted)
+    }
+
+    pub(crate) fn blocks(&self) -> bool {
+        self.0.iter().any(|(_, action, _)| *action == Action::Block)
+    }
 }
 
 /// What the composition hands in.
@@ -71,7 +108,16 @@ pub(crate) struct Guardrails {
     rules: GuardRules,
     metadata_keys: Vec<String>,
     fingerprint: Arc<dyn Fingerprint>,
-    plans: RwLock<HashMap<PlanKey, Option<Arc<Plan>>>>,
+    plans: RwLock<HashMap<PlanKey, Plans>>,
+    pub(crate) scorer: Injection,
+}
+
+/// What is done about the texts that go one way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plans {
+    /// `None`: nothing is looked for.
+    pub(crate) plan: Option<Arc<Plan>>,
+    pub(crate) injection: Option<Arc<InjectionPlan>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -125,7 +171,14 @@ impl Guardrails {
             whens.flat_map(|when| when.metadata.iter().map(|(key, _)| key.clone())).collect();
         metadata_keys.sort_unstable();
         metadata_keys.dedup();
-        Self { detectors, rules, metadata_keys, fingerprint, plans: RwLock::default() }
+        Self {
+            detectors,
+            rules,
+            metadata_keys,
+            fingerprint,
+            plans: RwLock::default(),
+            scorer: Injection::new(),
+        }
     }
 
     pub(crate) fn are_none(&self) -> bool {
@@ -137,14 +190,9 @@ impl Guardrails {
         &self.metadata_keys
     }
 
-    /// What is done about the text of a request, or of its answer; `None`: nothing is looked for.
-    pub(crate) fn plan(
-        &self,
-        direction: Direction,
-        facts: &Facts<'_>,
-        now_unix_ms: u64,
-    ) -> Option<Arc<Plan>> {
-        let detectors = self.detectors.as_ref()?;
+    /// What is done about the texts of a request, or of its answer.
+    pub(crate) fn plans(&self, direction: Direction, facts: &Facts<'_>, now_unix_ms: u64) -> Plans {
+        let Some(detectors) = self.detectors.as_ref() else { return Plans::default() };
         let speaks = |exception: &GuardException| {
             exception.until_unix_ms > now_unix_ms && exception.when.matches(facts)
         };
@@ -153,33 +201,53 @@ impl Guardrails {
             rules: self.rules.rules.iter().map(|rule| rule.when.matches(facts)).collect(),
             exceptions: self.rules.exceptions.iter().map(speaks).collect(),
         };
-        if let Some(plan) = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return plan.clone();
+        if let Some(plans) = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return plans.clone();
         }
-        let plan =
-            Plan::new(Arc::clone(detectors), Arc::clone(&self.fingerprint), |name| self.action(&key, name));
-        let plan = (!plan.is_idle()).then(|| Arc::new(plan));
-        self.plans.write().unwrap_or_else(PoisonError::into_inner).insert(key, plan.clone());
-        plan
+        let plan = Plan::new(Arc::clone(detectors), Arc::clone(&self.fingerprint), |name| {
+            self.actions(&key, name).map(|(action, _)| action).max()
+        });
+        let injection = self.injection(&key);
+        let plans = Plans {
+            plan: (!plan.is_idle()).then(|| Arc::new(plan)),
+            injection: (!injection.0.is_empty()).then(|| Arc::new(injection)),
+        };
+        self.plans.write().unwrap_or_else(PoisonError::into_inner).insert(key, plans.clone());
+        plans
     }
 
-    /// The strongest of what the rules that speak of the request say.
-    fn action(&self, key: &PlanKey, name: &RuleName) -> Option<Action> {
+    fn injection(&self, key: &PlanKey) -> InjectionPlan {
+        let of_rule = |rule: &'static str| {
+            let said: Vec<(Action, f32)> = self.actions(key, &RuleName::built_in(rule)).collect();
+            let action = said.iter().map(|(action, _)| *action).max()?;
+            // Of those that ask for the strongest action, the most watchful.
+            let thresholds =
+                said.iter().filter(|(other, _)| *other == action).map(|(_, threshold)| *threshold);
+            Some((rule, action, thresholds.fold(f32::INFINITY, f32::min)))
+        };
+        InjectionPlan(match key.direction {
+            Direction::Input => INJECTION_RULES.into_iter().filter_map(of_rule).collect(),
+            Direction::Output => Vec::new(),
+        })
+    }
+
+    /// What the rules that speak of the request say about one of the things that can be found: of each, what it says most
+    /// closely.
+    fn actions(&self, key: &PlanKey, name: &RuleName) -> impl Iterator<Item = (Action, f32)> {
         let excepted = self.rules.exceptions.iter().zip(&key.exceptions);
         let excepted =
             excepted.filter(|(_, speaks)| **speaks).any(|(exception, _)| name.is_in(&exception.rule));
         let speaking = self.rules.rules.iter().zip(&key.rules).filter(|(_, speaks)| **speaks);
-        let actions = speaking.filter_map(|(rule, _)| {
+        speaking.filter_map(move |(rule, _)| {
             let actions = match key.direction {
                 Direction::Input => &rule.input,
                 Direction::Output => &rule.output,
             };
             let said = actions.iter().filter(|(group, _)| name.is_in(group));
-            // Of one rule, what it says most closely.
-            let (_, action) = said.max_by_key(|(group, _)| group.len())?;
-            action.map(|action| if rule.shadow { Action::Report } else { action })
-        });
-        // What is let through is still told.
-        actions.max().map(|action| if excepted { Action::Report } else { action })
+            let action = said.max_by_key(|(group, _)| group.len())?.1?;
+            // What is let through is still told.
+            let action = if rule.shadow || excepted { Action::Report } else { action };
+            Some((action, rule.injection_threshold))
+        })
     }
 }

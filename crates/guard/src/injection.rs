@@ -32,6 +32,11 @@ static TRAINED: &[u8; HEADER + WORDS + PIECES] = include_bytes!("injection/weigh
 /// A place of a text in the tables, as those who train them need it: how many there are.
 pub const INJECTION_PLACES: usize = WORDS + PIECES;
 
+/// Through which door an instruction could come that nobody wanted. Each is a rule of its own; whoever looks says which
+/// text came through which.
+pub const INJECTION_RULES: [&str; 4] =
+    ["injection.user", "injection.tool", "injection.document", "injection.system"];
+
 /// A trained scorer.
 #[derive(Debug, Clone, Copy)]
 pub struct Injection {

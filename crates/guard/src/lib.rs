@@ -28,7 +28,7 @@ mod view;
 
 pub use automaton::{MATCH_BYTES_MAX, PatternMistake, Scratch};
 pub use detectors::{Detectors, Finding, RuleId};
-pub use injection::{INJECTION_PLACES, Injection, injection_places};
+pub use injection::{INJECTION_PLACES, INJECTION_RULES, Injection, injection_places};
 pub use names::names;
 pub use plan::{Action, Fingerprint, Plan, Verdict};
 pub use redact::{Redaction, redact, redact_row};

@@ -4,7 +4,7 @@ use crate::mistake::{CONTRADICTION, Mistake, WRONG_VALUE};
 use crate::settings::guardrails::pattern;
 use crate::tree::{Node, Value, clipped};
 use hermetic_diagnostics::Code;
-use hermetic_guard::{Detectors, RuleName, built_in};
+use hermetic_guard::{Detectors, INJECTION_RULES, RuleName, built_in, names};
 use std::collections::HashMap;
 
 pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
@@ -13,7 +13,8 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
     let mut add = |node: &Node, key: String, code: Code, message: String| {
         mistakes.push(Mistake { at: node.at, key: format!("guardrails.{key}"), code, message });
     };
-    let mut names: Vec<RuleName> = built_in().into_iter().map(|rule| rule.name).collect();
+    let mut known: Vec<RuleName> = built_in().into_iter().chain(names()).map(|rule| rule.name).collect();
+    known.extend(INJECTION_RULES.map(RuleName::built_in));
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (i, own) in items("patterns").iter().enumerate() {
         let text = |key| own.get(key).and_then(Node::text);
@@ -24,7 +25,7 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
             add(own, format!("patterns[{i}].name"), CONTRADICTION, message);
         }
         let rule = pattern(name, expression);
-        names.push(rule.name.clone());
+        known.push(rule.name.clone());
         match Detectors::new(vec![rule]) {
             Err(mistake) => add(own, format!("patterns[{i}].pattern"), WRONG_VALUE, mistake.to_string()),
             Ok(detectors) => examples(own, i, &detectors, &mut add),
@@ -41,15 +42,18 @@ pub(crate) fn check(root: &Node, mistakes: &mut Vec<Mistake>) {
         }
         for direction in ["input", "output"] {
             for (group, node) in members(rule.get(direction)) {
-                if let Some(message) = unknown(group, &names) {
-                    add(node, format!("rules[{i}].{direction}.{}", clipped(group)), WRONG_VALUE, message);
+                let key = || format!("rules[{i}].{direction}.{}", clipped(group));
+                if let Some(message) = unknown(group, &known) {
+                    add(node, key(), WRONG_VALUE, message);
+                } else if let Some(message) = impossible(group, direction, node) {
+                    add(node, key(), CONTRADICTION, message);
                 }
             }
         }
     }
     for (i, exception) in items("exceptions").iter().enumerate() {
         let Some(node) = exception.get("rule") else { continue };
-        if let Some(message) = node.text().and_then(|group| unknown(group, &names)) {
+        if let Some(message) = node.text().and_then(|group| unknown(group, &known)) {
             add(node, format!("exceptions[{i}].rule"), WRONG_VALUE, message);
         }
     }
@@ -67,6 +71,19 @@ fn examples(own: &Node, i: usize, detectors: &Detectors, add: &mut impl FnMut(&N
                 add(example, format!("patterns[{i}].{key}[{j}]"), CONTRADICTION, message);
             }
         }
+    }
+}
+
+/// An instruction has no place that could be masked, and comes in, not out.
+fn impossible(group: &str, direction: &str, node: &Node) -> Option<String> {
+    let found = node.text()?;
+    let injection = group == "injection" || group.starts_with("injection.");
+    match (injection, direction) {
+        (true, "output") => Some("expected `injection` under `input` alone, found it here".to_owned()),
+        (true, _) if matches!(found, "mask" | "hash") => {
+            Some(format!("expected `off`, `report` or `block` for `injection`, found `{found}`"))
+        }
+        _ => None,
     }
 }
 

@@ -25,6 +25,8 @@ pub struct GuardRule {
     pub when: When,
     pub input: GuardActions,
     pub output: GuardActions,
+    /// 0 to 1.
+    pub injection_threshold: f32,
     pub shadow: bool,
 }
 
@@ -36,19 +38,24 @@ pub struct GuardException {
 }
 
 pub(crate) fn guardrails(wire: wire::Guardrails) -> Result<Guardrails, String> {
-    let rule = |rule: wire::GuardRule| GuardRule {
-        name: rule.name,
-        when: when(rule.when),
-        input: actions(&rule.input),
-        output: actions(&rule.output),
-        shadow: rule.shadow,
+    let rule = |rule: wire::GuardRule| {
+        // In thousandths, as all shares are.
+        let threshold = formats::share(&rule.injection_threshold)?;
+        Ok(GuardRule {
+            name: rule.name,
+            when: when(rule.when),
+            input: actions(&rule.input),
+            output: actions(&rule.output),
+            injection_threshold: f32::from(threshold) / 1_000.0,
+            shadow: rule.shadow,
+        })
     };
     let exception = |exception: wire::GuardException| {
         let until_unix_ms = formats::day(&exception.until)?;
         Ok(GuardException { rule: exception.rule, when: when(exception.when), until_unix_ms })
     };
     Ok(Guardrails {
-        rules: wire.rules.into_iter().map(rule).collect(),
+        rules: wire.rules.into_iter().map(rule).collect::<Result<_, String>>()?,
         patterns: wire.patterns.iter().map(|own| pattern(&own.name, &own.pattern)).collect(),
         exceptions: wire.exceptions.into_iter().map(exception).collect::<Result<_, String>>()?,
     })

@@ -34,9 +34,19 @@ pub(crate) struct GuardRule {
     #[serde(default)]
     #[schemars(extend("examples" = [{"pii": "mask"}]))]
     pub(crate) output: BTreeMap<String, GuardAction>,
+    /// From which score on a text counts as one that tells a model to forget whom it works for (`injection` among the
+    /// keys of `input`). The manual says how often each score is wrong.
+    #[serde(default = "injection_threshold")]
+    #[schemars(extend("format" = "limit-share", "examples" = ["0.95"]))]
+    pub(crate) injection_threshold: String,
     /// Everything is reported and nothing done.
     #[serde(default)]
     pub(crate) shadow: bool,
+}
+
+/// About two false alarms in a thousand ordinary requests of the sets that were measured, and eight of ten attempts found.
+fn injection_threshold() -> String {
+    "0.9".to_owned()
 }
 
 /// What is done about something that is found.

@@ -5,7 +5,7 @@
 
 use crate::collect::CollectError;
 use crate::context::Thread;
-use crate::guarding::Direction;
+use crate::guarding::{Direction, InjectionPlan, Plans};
 use crate::memory::Purpose;
 use crate::question::{Said, action_of, facts, policy_commit, question};
 use crate::refusal::{RefusalKind, Refused};
@@ -53,10 +53,10 @@ pub(crate) async fn guard(thread: &Thread, mut permitted: Permitted) -> Result<P
     if guardrails.are_none() {
         return Ok(permitted);
     }
-    let (input, output) = plans(thread, &permitted);
     drop(guardrails);
+    let (input, Plans { plan: output, .. }) = plans(thread, &permitted);
     let mut verdicts = Vec::new();
-    match look(thread, &mut permitted.asked, (input.as_deref(), output.as_deref()), &mut verdicts) {
+    match look(thread, &mut permitted.asked, (&input, output.as_deref()), &mut verdicts) {
         Ok(()) => {
             if output.is_some() || !verdicts.is_empty() {
                 let verdicts = RefCell::new(verdicts);
@@ -72,7 +72,7 @@ pub(crate) async fn guard(thread: &Thread, mut permitted: Permitted) -> Result<P
 }
 
 /// What is done about the request, and about its answer.
-fn plans(thread: &Thread, permitted: &Permitted) -> (Option<Arc<Plan>>, Option<Arc<Plan>>) {
+fn plans(thread: &Thread, permitted: &Permitted) -> (Plans, Plans) {
     let guardrails = thread.shared.guarding.in_force();
     let asked = &permitted.asked;
     let owner = asked.who.owner();
@@ -89,18 +89,18 @@ fn plans(thread: &Thread, permitted: &Permitted) -> (Option<Arc<Plan>>, Option<A
         metadata: &metadata,
     };
     let now = thread.shared.clock.unix_millis();
-    let plan = |direction| guardrails.plan(direction, &facts, now);
-    (plan(Direction::Input), plan(Direction::Output))
+    let plans = |direction| guardrails.plans(direction, &facts, now);
+    (plans(Direction::Input), plans(Direction::Output))
 }
 
 /// Looks at the request and changes what has to be changed in it.
 fn look(
     thread: &Thread,
     asked: &mut Asked,
-    (input, output): (Option<&Plan>, Option<&Plan>),
+    (input, output): (&Plans, Option<&Plan>),
     verdicts: &mut Vec<record::Verdict>,
 ) -> Result<(), RefusalKind> {
-    if input.is_none() && output.is_none() {
+    if input.plan.is_none() && input.injection.is_none() && output.is_none() {
         return Ok(());
     }
     let call = asked.accepted.surface.call();
@@ -112,12 +112,16 @@ fn look(
     {
         return Err(RefusalKind::Guard(GuardRefusal::ToldTwice { field }));
     }
-    let Some(plan) = input else { return Ok(()) };
+    let acts = input.plan.as_deref().is_some_and(|plan| plan.changes_text() || plan.blocks());
     if let Some(field) = text.unreadable
-        && (plan.changes_text() || plan.blocks())
+        && (acts || input.injection.as_deref().is_some_and(InjectionPlan::blocks))
     {
         return Err(RefusalKind::Guard(GuardRefusal::Unreadable { field }));
     }
+    if let Some(injection) = &input.injection {
+        injected(thread, injection, (&asked.body, &text.spans), verdicts)?;
+    }
+    let Some(plan) = input.plan.as_deref() else { return Ok(()) };
     let looked = thread.scratch(plan, |scratch| look_at(plan, scratch, &asked.body, &text.spans));
     let blocked = note(thread, plan, (Direction::Input, looked.found), verdicts);
     if let Some((rule, kind)) = blocked {
@@ -137,6 +141,42 @@ fn look(
     asked.facts.metadata = metadata;
     asked.body = body;
     Ok(())
+}
+
+/// Scores the texts through which somebody could give a model instructions that are not theirs to give.
+fn injected(
+    thread: &Thread,
+    plan: &InjectionPlan,
+    (body, spans): (&[u8], &[Span]),
+    verdicts: &mut Vec<record::Verdict>,
+) -> Result<(), RefusalKind> {
+    let scorer = thread.shared.guarding.in_force().scorer;
+    let mut blocked = None;
+    for row in spans.chunk_by(|one, next| one.passage == next.passage) {
+        let Some(first) = row.first() else { continue };
+        let Some((rule, action, threshold)) = plan.of(first.kind) else { continue };
+        let text =
+            |span: &Span| View::of(writing(span.written), body.get(span.place.clone()).unwrap_or_default());
+        let seen: Vec<u8> = row.iter().flat_map(|span| [text(span).seen(), b" "].concat()).collect();
+        if scorer.score(&String::from_utf8_lossy(&seen)) < threshold {
+            continue;
+        }
+        thread.shared.metrics.guard.found(rule, action.as_str(), Direction::Input.as_str());
+        if verdicts.len() < VERDICTS_MAX {
+            verdicts.push(record::Verdict {
+                guardrail: rule.to_owned(),
+                action: action.as_str().to_owned(),
+                direction: Direction::Input.as_str().to_owned(),
+                span: first.kind.as_str().to_owned(),
+                at: 0,
+                length: u64::try_from(seen.len()).unwrap_or(u64::MAX),
+            });
+        }
+        if action == Action::Block && blocked.is_none() {
+            blocked = Some(GuardRefusal::Input { rule: rule.to_owned(), span: first.kind.as_str() });
+        }
+    }
+    blocked.map_or(Ok(()), |refusal| Err(RefusalKind::Guard(refusal)))
 }
 
 /// What was found in the spans of a body, and what to write in their places.

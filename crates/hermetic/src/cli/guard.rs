@@ -98,7 +98,8 @@ fn site(context: &Context) -> Result<Guardrails, Report> {
 }
 
 fn detectors(site: &Guardrails) -> Result<Arc<Detectors>, Report> {
-    Ok(compile(site.patterns.iter().cloned().chain(built_in()).collect()).map_err(NotCompiled)?)
+    let rules = site.patterns.iter().cloned().chain(built_in()).chain(hermetic_guard::names());
+    Ok(compile(rules.collect()).map_err(NotCompiled)?)
 }
 
 fn names(detectors: &Detectors) -> Vec<&RuleName> {
