@@ -34,7 +34,7 @@ impl Direction {
 pub type Actions = Vec<(String, Option<Action>)>;
 
 /// One rule of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GuardRule {
     pub name: Arc<str>,
     pub when: When,

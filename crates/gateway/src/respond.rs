@@ -105,13 +105,7 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
         | RefusalKind::WrongSurface { .. }
         | RefusalKind::PromptTooLong { .. }
         | RefusalKind::Classification { .. } => caller(S::BAD_REQUEST, "invalid_request_error"),
-        // The wire has a word for it, which SDKs raise as an error of the request.
-        RefusalKind::Guard(
-            GuardRefusal::Input { .. } | GuardRefusal::Unreadable { .. } | GuardRefusal::ToldTwice { .. },
-        ) => caller(S::BAD_REQUEST, "invalid_request_error"),
-        RefusalKind::Guard(GuardRefusal::Output { .. } | GuardRefusal::Answer) => {
-            engine(S::BAD_GATEWAY, None)
-        }
+        RefusalKind::Guard(refusal) => guard_verdict(refusal),
         RefusalKind::Identity(error @ IdentifyError::ShutOut { .. }) => {
             Verdict { retry_after: error.retry_after(), ..caller(S::TOO_MANY_REQUESTS, "rate_limit_error") }
         }
@@ -161,6 +155,16 @@ fn verdict(refusal: &RefusalKind) -> Verdict {
             blame: Blame::Operator,
             retry_after: None,
         },
+    }
+}
+
+/// What a caller sent is theirs to mend; what an engine said is not.
+fn guard_verdict(refusal: &GuardRefusal) -> Verdict {
+    match refusal {
+        GuardRefusal::Input { .. } | GuardRefusal::Unreadable { .. } | GuardRefusal::ToldTwice { .. } => {
+            Verdict::caller(StatusCode::BAD_REQUEST, "invalid_request_error")
+        }
+        GuardRefusal::Output { .. } | GuardRefusal::Answer => Verdict::engine(StatusCode::BAD_GATEWAY, None),
     }
 }
 
