@@ -214,7 +214,7 @@ fn defaults_and_examples_in_the_schema_pass_the_check_themselves() {
     }
 }
 
-/// The least that `identity` and `gateway.tls` hold, in a file that has `key` set to `value`.
+/// The least that `identity`, `gateway.tls` and `guardrails` hold, in a file that has `key` set to `value`.
 fn json_with(key: &str, value: &str) -> String {
     let mut file = serde_json::json!({
         "tier": "connected",
@@ -230,6 +230,11 @@ fn json_with(key: &str, value: &str) -> String {
                 "metadata": [{"name": "n", "value": "v"}],
             }],
             "throttle": {},
+        },
+        "guardrails": {
+            "rules": [{"name": "everybody"}],
+            "patterns": [{"name": "own", "pattern": "PRJ-[0-9]{6}", "finds": ["PRJ-123456"]}],
+            "exceptions": [{"rule": "pii.ip", "until": "2027-01-01", "owner": "o", "reason": "r"}],
         },
     });
     let mut place = &mut file;
@@ -267,7 +272,7 @@ fn virtual_model_with(key: &str, value: &str) -> Option<String> {
 
 /// A file that is complete and has `key` set to `value`.
 fn yaml_with(key: &str, value: &str) -> String {
-    if key.starts_with("identity.") || key.starts_with("gateway.tls.") {
+    if ["identity.", "gateway.tls.", "guardrails."].iter().any(|part| key.starts_with(part)) {
         return json_with(key, value);
     }
     let value = if value.starts_with(['[', '{']) { value.to_owned() } else { format!("\"{value}\"") };

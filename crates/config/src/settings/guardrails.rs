@@ -80,3 +80,70 @@ fn actions(wire: &BTreeMap<String, wire::GuardAction>) -> GuardActions {
     };
     wire.iter().map(|(group, said)| (group.clone(), action(said))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use hermetic_guard::Action;
+    use std::path::Path;
+
+    fn parse(text: &str) -> Result<crate::Config, Vec<String>> {
+        let text = format!("ledger: {{origin: llm.example/ledger}}\nguardrails:\n{text}");
+        let parsed = crate::parse(&text, Path::new("h.yaml"));
+        parsed.map_err(|error| error.mistakes().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn guardrails_are_read_as_they_are_written() {
+        let config = parse(
+            "  rules:\n    - name: clinic\n      when: {projects: [clinic]}\n      input: {pii: mask, pii.date: off, injection: block}\n      \
+             injection_threshold: 0.95\n  patterns:\n    - {name: code, pattern: \"PRJ-[0-9]{6}\", finds: [a PRJ-123456 b], ignores: [PRJ-12]}\n  \
+             exceptions:\n    - {rule: custom.code, until: 2027-01-01, owner: o, reason: r}\n",
+        )
+        .unwrap();
+        let guardrails = config.guardrails;
+        let [rule] = guardrails.rules.as_slice() else { panic!("{guardrails:?}") };
+        assert_eq!(rule.when.projects, ["clinic"]);
+        let input: Vec<(&str, Option<Action>)> =
+            rule.input.iter().map(|(group, action)| (group.as_str(), *action)).collect();
+        assert_eq!(
+            input,
+            [("injection", Some(Action::Block)), ("pii", Some(Action::Mask)), ("pii.date", None)]
+        );
+        assert_eq!(rule.injection_threshold, 0.95);
+        assert_eq!(guardrails.patterns[0].name.as_str(), "custom.code");
+        assert_eq!(guardrails.exceptions[0].until_unix_ms, 1_798_761_600_000);
+    }
+
+    #[test]
+    fn guardrails_that_cannot_hold_are_refused_with_their_place() {
+        for (text, expected) in [
+            ("  rules: [{name: a, input: {pii.emial: mask}}]", "did you mean `pii.email`?"),
+            (
+                "  rules: [{name: a, input: {custom.code: mask}}]",
+                "rules[0].input.custom.code: expected a detector",
+            ),
+            (
+                "  rules: [{name: a, input: {injection: mask}}]",
+                "expected `off`, `report` or `block` for `injection`",
+            ),
+            ("  rules: [{name: a, output: {injection.tool: block}}]", "under `input` alone"),
+            ("  rules: [{name: a}, {name: a}]", "rules[1].name: expected each name once"),
+            ("  patterns: [{name: a, pattern: \"x+\", finds: [xx]}]", "at most 512 bytes, found no bound"),
+            ("  patterns: [{name: a, pattern: \"(\", finds: [x]}]", "patterns[0].pattern: rule `custom.a`"),
+            (
+                "  patterns: [{name: a, pattern: \"ab\", finds: [cd]}]",
+                "patterns[0].finds[0]: expected something to be found",
+            ),
+            (
+                "  patterns: [{name: a, pattern: \"ab\", finds: [ab], ignores: [ab]}]",
+                "ignores[0]: expected nothing to be found",
+            ),
+            ("  patterns: [{name: A, pattern: \"ab\", finds: [ab]}]", "small letters"),
+            ("  exceptions: [{rule: pii, until: tomorrow, owner: o, reason: r}]", "expected a day such as"),
+            ("  exceptions: [{rule: pii, until: 2027-01-01, reason: r}]", "exceptions[0].owner"),
+        ] {
+            let found = parse(&format!("{text}\n")).unwrap_err();
+            assert!(found.iter().any(|mistake| mistake.contains(expected)), "{text}: {found:?}");
+        }
+    }
+}

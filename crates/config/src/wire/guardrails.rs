@@ -26,11 +26,12 @@ pub(crate) struct GuardRule {
     #[serde(default)]
     pub(crate) when: LimitWhen,
     /// What is done about what is found in the texts of a request. Keys are detectors or the groups they stand under:
-    /// `pii`, `pii.us`, `pii.us.ssn`; of several the longest counts. Nothing is looked for that is not named.
+    /// `pii`, `pii.us`, `pii.us.ssn`; of several the longest counts. Without a key of its own or of
+    /// its group, something is not looked for.
     #[serde(default)]
     #[schemars(extend("examples" = [{"secret": "block", "pii": "mask", "pii.date": "off"}]))]
     pub(crate) input: BTreeMap<String, GuardAction>,
-    /// The same for the texts of an answer, streams included.
+    /// The same for the texts of an answer, streams included. Without it, answers are not looked at.
     #[serde(default)]
     #[schemars(extend("examples" = [{"pii": "mask"}]))]
     pub(crate) output: BTreeMap<String, GuardAction>,
@@ -77,7 +78,7 @@ pub(crate) struct GuardPattern {
     /// Texts it must find something in: they are tried whenever the configuration is read.
     #[schemars(extend("examples" = [["see PRJ-123456"]]))]
     pub(crate) finds: Vec<String>,
-    /// Texts it must find nothing in.
+    /// Texts it must find nothing in. Without it, none are tried.
     #[serde(default)]
     #[schemars(extend("examples" = [["PRJ-12"]]))]
     pub(crate) ignores: Vec<String>,

@@ -26,6 +26,9 @@ use std::sync::Arc;
 /// Verdicts of one request that are put on record one by one; what is beyond is in the metrics alone.
 const VERDICTS_MAX: usize = 64;
 
+/// Shortest text that is scored: an instruction has a verb and an object, and of ids and single words the scorer knows nothing.
+const INJECTION_WORDS_MIN: usize = 3;
+
 /// What guardrails said of a request so far, and what they will look for in its answer.
 #[derive(Debug, Default)]
 pub(crate) struct Guarded {
@@ -155,10 +158,11 @@ fn injected(
     for row in spans.chunk_by(|one, next| one.passage == next.passage) {
         let Some(first) = row.first() else { continue };
         let Some((rule, action, threshold)) = plan.of(first.kind) else { continue };
-        let text =
+        let view =
             |span: &Span| View::of(writing(span.written), body.get(span.place.clone()).unwrap_or_default());
-        let seen: Vec<u8> = row.iter().flat_map(|span| [text(span).seen(), b" "].concat()).collect();
-        if scorer.score(&String::from_utf8_lossy(&seen)) < threshold {
+        let seen: Vec<u8> = row.iter().flat_map(|span| [view(span).seen(), b" "].concat()).collect();
+        let text = String::from_utf8_lossy(&seen);
+        if text.split_whitespace().nth(INJECTION_WORDS_MIN - 1).is_none() || scorer.score(&text) < threshold {
             continue;
         }
         thread.shared.metrics.guard.found(rule, action.as_str(), Direction::Input.as_str());
