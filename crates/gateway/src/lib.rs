@@ -11,6 +11,8 @@
 //! - every admitted request is settled exactly once, also when the caller hangs up, the engine dies or the service
 //!   stops; settling is a step of a tracked task, never a destructor;
 //! - bytes that nothing changed are forwarded unchanged, both ways;
+//! - where guardrails are configured, no text reaches an engine and none leaves that they have not seen, behind all
+//!   translation; what they cannot look at is refused (`stage/guard.rs`, `stage/masks.rs`);
 //! - every resource a caller can make us hold is bounded by a named field of [`GatewayOptions`];
 //! - prompts, answers and keys reach no log line, no error and no record: a record holds salted commitments;
 //! - everything a request may use is held before it is admitted, and what it used is charged when it is settled; what is

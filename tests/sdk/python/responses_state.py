@@ -44,7 +44,8 @@ pages = list(client.responses.input_items.list(second.id, limit=1))
 check("page by page it is the same", [item.id for item in pages] == [item.id for item in reversed(items)], pages)
 
 with client.responses.stream(**ASK, input="Once more.", previous_response_id=second.id) as stream:
-    third = stream.get_final_response()
+    # Of an answer this short the end may be `response.incomplete`, which the SDK's own helper does not count as one.
+    third = list(stream)[-1].response
 check("a stream goes on and is kept", third.store is True and third.previous_response_id == second.id, third)
 check("it is there when its stream has ended", client.responses.retrieve(third.id).output_text == third.output_text)
 
