@@ -1,6 +1,6 @@
 # Thin on purpose: each target is one line that can be typed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-all test-long test-sdks test-vllm conformance bench bench-gateway bench-stages bench-counting bench-surfaces soak lint docs clean-demo requirements build
+.PHONY: help up clients demo test test-all test-long test-sdks test-vllm conformance bench bench-gateway bench-stages bench-counting bench-surfaces soak lint docs clean-demo requirements build
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
@@ -51,14 +51,14 @@ bench-counting: ## What counting tokens costs beside `tokenizers`, half a minute
 	@$(PYTHON) scripts/quote_results.py
 
 bench-surfaces: ## What each surface and each translation costs beside forwarding byte for byte, a few seconds
-	cargo build --release --locked -p hermetic-bench
-	target/release/hermetic-bench surfaces --out bench/results
+	cargo build --profile dist --locked -p hermetic-bench
+	target/dist/hermetic-bench surfaces --out bench/results
 	@$(PYTHON) scripts/quote_results.py
 
 soak: ## Millions of mixed requests, then every book compared (REQUESTS=200000: a minute)
 	cargo build --profile dist --locked -p hermetic
-	cargo build --release --locked -p hermetic-bench
-	taskset -c 1 target/release/hermetic-bench soak --requests $(or $(REQUESTS),5000000) --out bench/results
+	cargo build --profile dist --locked -p hermetic-bench
+	taskset -c 1 target/dist/hermetic-bench soak --requests $(or $(REQUESTS),5000000) --out bench/results
 	@$(PYTHON) scripts/quote_results.py
 
 lint: ## Formatting, clippy without warnings, the repository's own rules
@@ -71,6 +71,9 @@ docs: ## Regenerate the generated pages of the manual
 
 clean-demo: ## Forget the demo's keys, bundle and enclave; keep the downloads
 	rm -rf .hermetic/connected .hermetic/media .hermetic/enclave .hermetic/demo
+
+clients: ## Install the clients that `demo` runs
+	@cd scripts && $(PYTHON) -c 'import sdks; sdks.install()'
 
 requirements:
 	@sh scripts/requirements.sh

@@ -23,7 +23,7 @@ if [ -n "$missing" ]; then
 fi
 # What ships is what is measured: the whole of it optimised as one, which takes longer to build than `make up` does.
 cargo build --profile dist --locked -p hermetic
-cargo build --release --locked -p hermetic-bench
+cargo build --profile dist --locked -p hermetic-bench
 sh bench/gateway/peers.sh install
-target/release/hermetic-bench gateway "$@" --out bench/results
+target/dist/hermetic-bench gateway "$@" --out bench/results
 PYTHONDONTWRITEBYTECODE=1 python3 scripts/quote_results.py

@@ -3,7 +3,7 @@
 # same run; what cannot be run here is said and left out.
 set -eu
 out=bench/results
-bench=target/release/hermetic-bench
+bench=target/dist/hermetic-bench
 parts=""
 
 measure() { # measure NAME ARGUMENTS…
@@ -13,7 +13,7 @@ measure() { # measure NAME ARGUMENTS…
     parts="$parts $name"
 }
 
-cargo build --release --locked -p hermetic-bench -p hermetic
+cargo build --profile dist --locked -p hermetic-bench -p hermetic
 measure ledger
 measure import
 measure surfaces
@@ -26,7 +26,7 @@ weights=.hermetic/media/bundle/blobs/sha256/$digest
 if [ -f "$weights" ]; then
     # shellcheck disable=SC2086
     # 128 and 64 tokens instead of 512 and 128: sixteen at once on two cores take minutes otherwise.
-    measure engine --prompt 128 --answer 64 --rounds 2 --model "$weights" --hermetic target/release/hermetic ${LLAMA_SERVER:+--llama-server "$LLAMA_SERVER"}
+    measure engine --prompt 128 --answer 64 --rounds 2 --model "$weights" --hermetic target/dist/hermetic ${LLAMA_SERVER:+--llama-server "$LLAMA_SERVER"}
 else
     echo "bench         engine left out: run \`make up\` or \`make demo\` once, it needs the demo's bundle"
 fi

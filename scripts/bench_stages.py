@@ -23,7 +23,7 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-HERMETIC, BENCH = ROOT / "target/release/hermetic", ROOT / "target/release/hermetic-bench"
+HERMETIC, BENCH = ROOT / "target/dist/hermetic", ROOT / "target/dist/hermetic-bench"
 OUT = ROOT / "bench/results/stages.json"
 
 # Inclusive cost of these functions, in the order of the pipeline. A stage that the compiler merged into its caller has no
@@ -153,7 +153,7 @@ def costs(profile, requests):
 def main():
     if not shutil.which("valgrind"):
         sys.exit("bench-stages  valgrind is missing (Debian: valgrind)")
-    subprocess.run(["cargo", "build", "--release", "--locked", "-p", "hermetic", "-p", "hermetic-bench"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--profile", "dist", "--locked", "-p", "hermetic", "-p", "hermetic-bench"], cwd=ROOT, check=True)
     result = {}
     with tempfile.TemporaryDirectory() as place, running(
             [BENCH, "mock-engine", "--tokens", "57"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as engine:

@@ -83,7 +83,8 @@ impl CutChunk {
         let head = Chunk { like: self, object, choices: Vec::new(), usage: None };
         let head = serde_json::to_vec(&head).unwrap_or_default();
         let said = value.strip_prefix(b"{").unwrap_or(value);
-        let choice = [b"[{\"index\":", index.to_string().as_bytes(), b",", said].concat();
+        let index = index.to_string();
+        let choice = [b"[{\"index\":", index.as_bytes(), b",\"finish_reason\":null,", said].concat();
         // The list of choices is empty and the last thing in it.
         let before = head.strip_suffix(b"[]}").unwrap_or(&head);
         [b"data: ", before, &choice, b"]}\n\n"].concat()
