@@ -65,6 +65,9 @@ impl<'a> Conversation<'a> {
             return;
         }
         let reasoning_content = (!reasoning.is_empty()).then_some(Text::Joined(reasoning));
+        // To say nothing and to call is to call: a request that comes back says neither more nor less.
+        let says_nothing = |content: &Content<'_>| matches!(content, Content::Text(Text::Written(text)) if text.unquoted().is_empty());
+        let content = content.filter(|content| tool_calls.is_empty() || !says_nothing(content));
         // A message must have a content; null is for those that call.
         let nothing = || tool_calls.is_empty().then_some(Content::Text(Text::Ours("")));
         let content = content.or_else(nothing);
