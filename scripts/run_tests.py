@@ -31,7 +31,7 @@ def build() -> list[tuple[str, pathlib.Path, pathlib.Path]]:
         if message.get("reason") == "compiler-artifact" and message.get("executable") and message["profile"]["test"]:
             folder = pathlib.Path(message["manifest_path"]).parent
             found.append((f"{folder.name} {message['target']['name']}", pathlib.Path(message["executable"]), folder))
-    slow = ["hermetic", "gateway", "worker", "engine-llama", "transfer", "policy", "ledger-store", "guard"]
+    slow = ["engine-llama", "hermetic", "gateway", "worker", "transfer", "policy", "ledger-store", "guard"]
     by_length = {name: place for place, name in enumerate(slow)}
     key = lambda test: (not test[0].endswith(" it"), by_length.get(test[2].name, len(slow)), test[0])
     return sorted(found, key=key)
