@@ -45,7 +45,7 @@ impl Masks {
         raw: Bytes,
     ) -> Result<Bytes, GuardRefusal> {
         let event = Event { raw };
-        let Some(data) = event.data() else { return Ok(event.raw) };
+        let Some(data) = event.data().filter(|data| data.as_ref() != b"[DONE]") else { return Ok(event.raw) };
         let text = EventText::of(&data).map_err(|_| GuardRefusal::Answer)?;
         if self.lanes.is_empty() {
             self.like = CutChunk::like(&data);

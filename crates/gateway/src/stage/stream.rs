@@ -371,8 +371,17 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// The answer is complete: what guardrails still hold of it leaves before the event that ends it.
+    /// The answer is complete: what guardrails still hold of it leaves before the event that ends it. What ends it may be
+    /// text itself.
     async fn end_masks(&mut self, end: End) -> End {
+        let end = match end {
+            End::EngineError(said) => self.guarded(said).map_or_else(End::Guarded, End::EngineError),
+            // Of an answer that broke off the rest is not handed on.
+            End::Closed(rest) if !rest.is_empty() && self.facts.finish_reason.is_some() => {
+                self.guarded(rest).map_or_else(End::Guarded, End::Closed)
+            }
+            end => end,
+        };
         let complete = match &end {
             End::Done(_) | End::Full(_) => true,
             End::Closed(_) => self.facts.finish_reason.is_some(),

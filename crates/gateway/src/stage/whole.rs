@@ -76,7 +76,9 @@ fn ending_of(
         guarded.and_then(|body| teller.whole(body).ok_or(RefusalKind::NoAnswer))
     } else {
         let request = reserved.asked.accepted.request.to_string();
-        Ok(teller.rejection(body, status.as_u16(), &request))
+        // An engine that says why it refuses may say it with words of the prompt.
+        let guarded = guard_answer(thread, &reserved.asked, body);
+        guarded.map(|body| teller.rejection(body, status.as_u16(), &request))
     };
     match told {
         Ok(told) => {

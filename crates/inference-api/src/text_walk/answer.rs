@@ -11,7 +11,7 @@ pub struct AnswerText {
 }
 
 /// What an engine says of the answer and not in it. `model` is known to the caller.
-const ABOUT: [&[u8]; 7] =
+pub(super) const ABOUT: [&[u8]; 7] =
     [b"id", b"object", b"model", b"created", b"usage", b"system_fingerprint", b"service_tier"];
 
 /// Finds the text of an answer; numbers in it are vectors, scores and counts.

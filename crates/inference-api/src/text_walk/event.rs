@@ -1,6 +1,6 @@
 //! The text of one event of a stream, and which text each piece continues.
 
-use super::answer::kind_of;
+use super::answer::{ABOUT, kind_of};
 use super::{Span, SpanKind, Walk, Written};
 use crate::json::{self, JsonMistake};
 use crate::output::CutChunk;
@@ -42,10 +42,6 @@ pub struct EventText {
 
 /// Members of a piece that come whole.
 const WHOLE: [&[u8]; 6] = [b"role", b"id", b"type", b"name", b"object", b"index"];
-
-/// As of whole answers.
-const ABOUT: [&[u8]; 7] =
-    [b"id", b"object", b"model", b"created", b"usage", b"system_fingerprint", b"service_tier"];
 
 impl EventText {
     /// Of the data of an event.
